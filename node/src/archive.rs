@@ -1,0 +1,1 @@
+//! Where received documents are kept and delivered.

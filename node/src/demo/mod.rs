@@ -1,0 +1,1 @@
+//! The demonstration: a throw-away exchange on this machine.

@@ -1,0 +1,1 @@
+//! The drop folder: waits until a unit is whole and claims it.

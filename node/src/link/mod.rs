@@ -1,0 +1,1 @@
+//! The connection to the center: connect, keep, back off.

@@ -1,0 +1,1 @@
+//! Keys and other parts of a node, made from its configuration.

@@ -1,0 +1,1 @@
+//! Logs: set-up, and the list of span and field names.

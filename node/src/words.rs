@@ -1,0 +1,1 @@
+//! What people read: Chinese sentences and remedies by stable label.
