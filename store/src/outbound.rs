@@ -1,0 +1,446 @@
+//! What we send: documents, their containers, parts and recipient lines.
+
+use crate::state::{Document, Line, Priority, Verdict, Word};
+use crate::writer::Ticket;
+use crate::{Digest, DocumentId, Store};
+
+/// What a document says of itself, for lists and searches. Empty where it does not say or could not be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// 文別: 函, 書函, 開會通知單 …
+    pub kind: String,
+    /// The DTD's edition, `104`.
+    pub edition: String,
+    /// 主旨
+    pub subject: String,
+    /// 發文字號, as printed.
+    pub number: String,
+    /// 發文日期, as written.
+    pub dated: String,
+    /// 速別
+    pub priority: Priority,
+    /// The sender's mailbox code.
+    pub sender: String,
+    /// 發文機關全銜
+    pub sender_name: String,
+}
+
+/// What a file is in its unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name, as dropped or received.
+    pub name: String,
+    /// `di`, `sw` or `attachment`.
+    pub role: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// Of the raw bytes.
+    pub sha256: Digest,
+    /// Of the raw bytes, for the ZIP entry.
+    pub crc32: u32,
+}
+
+/// A unit taken from the drop folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// 128 random bits, never used again.
+    pub id: DocumentId,
+    /// Path of the unit in the drop folder, relative, for people.
+    pub drop_name: String,
+    /// Name of the DI.
+    pub di_name: String,
+    /// What the DI says, as far as it is known at claim; [`Store::described`] later.
+    pub about: About,
+    /// Same bytes, same digest: how a second press of "send" is found. All zero: not compared.
+    pub digest: Digest,
+    /// All files together, in bytes.
+    pub size: u64,
+    /// Every file of the unit, the DI first.
+    pub files: Vec<File>,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimed {
+    /// The earlier document with the same bytes that was not refused; then this one is `held` with the label
+    /// [`crate::DUPLICATE`].
+    pub duplicate_of: Option<DocumentId>,
+}
+
+/// An evidence container of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// 0 whole, 1 reduced (不含附件), 2 + n the n-th recipient alone (行文單位保密).
+    pub variant: u16,
+    /// SHA-256 of the manifest: what was signed.
+    pub manifest: Digest,
+    /// SHA-256 of the signature.
+    pub signature: Digest,
+    /// Name in the spool.
+    pub file: String,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+/// A sealed message to be submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPart {
+    /// Of its container.
+    pub variant: u16,
+    /// Which group of that container's recipients.
+    pub group: u16,
+    /// SHA-256 of the sealed bytes.
+    pub sealed: Digest,
+    /// Length of the sealed bytes.
+    pub length: u64,
+    /// Name of the sealed bytes in the spool.
+    pub file: String,
+}
+
+/// A recipient, resolved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewLine {
+    /// Mailbox code it is sealed to: 10 or 17 characters.
+    pub recipient: String,
+    /// 全銜 (and unit) as the roster has it.
+    pub name: String,
+    /// 正本 or 副本, as the document says; empty if it does not.
+    pub copy: String,
+    /// Whether the attachments travel.
+    pub attachments: bool,
+    /// Whether the roster asks for paper beside the exchange.
+    pub paper: bool,
+    /// Which part carries it: its variant …
+    pub variant: u16,
+    /// … and its group.
+    pub group: u16,
+    /// SHA-256 of the encryption certificate that it was sealed to.
+    pub certificate: Digest,
+}
+
+/// A name in 正本 or 副本 that matches no line: 待人工確認（可能為紙本）. A hint, never a decision.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hint {
+    /// The name as written.
+    pub name: String,
+    /// 正本 or 副本.
+    pub copy: String,
+}
+
+/// A document signed and sealed: what [`Store::sealed`] records in one step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sealing {
+    /// Which document; it must be [`Document::Claimed`].
+    pub document: DocumentId,
+    /// Its containers.
+    pub containers: Vec<Container>,
+    /// Its parts of round 0; each names a container.
+    pub parts: Vec<NewPart>,
+    /// Its recipients; each names a part.
+    pub lines: Vec<NewLine>,
+    /// Names without a line.
+    pub hints: Vec<Hint>,
+}
+
+/// A document sealed anew for some of its recipients: what [`Store::resent`] records in one step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resending {
+    /// Which document; it must be [`Document::Sealed`].
+    pub document: DocumentId,
+    /// The round, above every earlier one ([`Store::next_round`]).
+    pub round: u16,
+    /// The parts of this round.
+    pub parts: Vec<NewPart>,
+    /// Recipient code, variant and group of its part, certificate sealed to.
+    pub lines: Vec<ResentLine>,
+}
+
+/// A recipient of a later round.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResentLine {
+    /// The line's mailbox code.
+    pub recipient: String,
+    /// Which part of the round carries it: its variant …
+    pub variant: u16,
+    /// … and its group.
+    pub group: u16,
+    /// SHA-256 of the encryption certificate that it is sealed to now.
+    pub certificate: Digest,
+}
+
+/// One line of a receiver's receipt, verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerdictLine {
+    /// Which document.
+    pub document: DocumentId,
+    /// Which round the receiver answers.
+    pub round: u16,
+    /// Which recipient.
+    pub recipient: String,
+    /// What it says.
+    pub verdict: Verdict,
+    /// Why, for a return; else empty.
+    pub label: String,
+    /// When the receiver archived it, as the receipt says.
+    pub archived_at: Option<i64>,
+}
+
+/// A receipt bundle that came in: what [`Store::verdicts`] records in one step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// The bundle's bytes, kept as evidence.
+    pub bundle: Vec<u8>,
+    /// The center's number of it: the cursor moves here. `None` leaves the cursor alone.
+    pub seq: Option<u64>,
+    /// Its verified lines. Empty (a bundle that does not verify) moves only the cursor; journal the alarm beside it.
+    pub lines: Vec<VerdictLine>,
+}
+
+/// What one verdict did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The line moved there.
+    Moved(Line),
+    /// It came before our own record of the center's receipt; [`Store::accepted`] will apply it.
+    Early,
+    /// It is kept, and changes nothing: a person had settled the line, or a later round is on its way.
+    Kept,
+    /// The same verdict was here before.
+    Repeated,
+    /// Another verdict was here first and stays; this one is kept, and an alarm is in the journal.
+    Contradicts(Verdict),
+    /// No such document, round or recipient; an alarm is in the journal.
+    Unknown,
+}
+
+/// Pauses, troubles and tries of a document, a part or a received document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// A person, or the duplicate rule, stopped it; [`Store::release`] lets it go on.
+    pub held: bool,
+    /// When it is to be looked at again; `None`: when something happens ([`Store::wake`]), not by time.
+    pub due: Option<i64>,
+    /// Tries since the last step that worked; for the back-off.
+    pub attempts: u32,
+    /// The step that was begun and has no outcome yet: after a crash, what the process died in.
+    pub step: Option<String>,
+    /// How often that step was begun without an outcome.
+    pub begun: u32,
+    /// The last trouble; empty if none.
+    pub label: String,
+    /// More about it, for people.
+    pub detail: String,
+}
+
+/// A document that we send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// Its id.
+    pub id: DocumentId,
+    /// Where it stands by itself.
+    pub state: Document,
+    /// The one word, from its lines.
+    pub word: Word,
+    /// What it says of itself.
+    pub about: About,
+    /// Where it lay in the drop folder.
+    pub drop_name: String,
+    /// Name of its DI.
+    pub di_name: String,
+    /// Of its content.
+    pub digest: Digest,
+    /// All files together, in bytes.
+    pub size: u64,
+    /// When it was claimed.
+    pub claimed_at: i64,
+    /// When it was sealed.
+    pub sealed_at: Option<i64>,
+    /// When its word last changed.
+    pub changed_at: i64,
+    /// Pauses and troubles of claiming, sealing, resending.
+    pub trouble: Trouble,
+    /// The earlier document with the same bytes.
+    pub duplicate_of: Option<DocumentId>,
+    /// The word that the note in `sent/` or `failed/` tells; `None`: no note yet.
+    pub noted: Option<Word>,
+    /// Where that note lies.
+    pub note: String,
+}
+
+/// A sealed message and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartRow {
+    /// Its number in this store.
+    pub id: i64,
+    /// Of which document.
+    pub document: DocumentId,
+    /// Of which container.
+    pub variant: u16,
+    /// Which group of recipients.
+    pub group: u16,
+    /// Which round.
+    pub round: u16,
+    /// The document's sender code.
+    pub sender: String,
+    /// 速別 of the document.
+    pub priority: Priority,
+    /// Recipients with their `attachments` flag, in the order of sealing.
+    pub addressees: Vec<(String, bool)>,
+    /// SHA-256 of the manifest.
+    pub manifest: Digest,
+    /// SHA-256 of the signature.
+    pub signature: Digest,
+    /// SHA-256 of the sealed bytes.
+    pub sealed: Digest,
+    /// Length of the sealed bytes.
+    pub length: u64,
+    /// Name of the sealed bytes in the spool; empty once they are gone.
+    pub file: String,
+    /// When the center accepted it, by the center's clock.
+    pub accepted_at: Option<i64>,
+    /// The center's receipt ([`Store::receipt`]).
+    pub receipt: Option<i64>,
+    /// Whether nothing more will happen to it: every recipient is final, or a later round carries them.
+    pub settled: bool,
+    /// Troubles of submitting.
+    pub trouble: Trouble,
+}
+
+/// A recipient and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineRow {
+    /// Of which document.
+    pub document: DocumentId,
+    /// Position in the roster, from 0.
+    pub position: u32,
+    /// Mailbox code.
+    pub recipient: String,
+    /// Name as the roster has it.
+    pub name: String,
+    /// 正本, 副本 or empty.
+    pub copy: String,
+    /// Whether the attachments travel.
+    pub attachments: bool,
+    /// Whether the roster asks for paper too.
+    pub paper: bool,
+    /// Where it stands.
+    pub state: Line,
+    /// The round of its present part.
+    pub round: u16,
+    /// Its present part.
+    pub part: i64,
+    /// Certificate that it is sealed to.
+    pub certificate: Digest,
+    /// When its state last changed.
+    pub changed_at: i64,
+    /// When the center accepted it, by the center's clock.
+    pub accepted_at: Option<i64>,
+    /// When the recipient archived it, as the receipt says.
+    pub archived_at: Option<i64>,
+    /// Why it was returned, or what came too late (`late-confirmed`, `late-returned`, `misdirected`).
+    pub label: String,
+    /// More about it, for people.
+    pub detail: String,
+    /// The receipt that decided it.
+    pub receipt: Option<i64>,
+    /// Whether a resend is asked for and not sealed yet.
+    pub resend: bool,
+}
+
+impl Store {
+    /// Takes a unit: row, files and journal line. Its `due` is `at`. With the digest of an earlier document that was
+    /// not refused it is held with the label [`crate::DUPLICATE`].
+    ///
+    /// # Errors
+    /// `id-taken` if the id exists.
+    pub fn claim(&self, claim: Claim, at: i64) -> Ticket<Claimed> {
+        let _ = (claim, at);
+        unimplemented!()
+    }
+
+    /// Corrects what a document says of itself, once it could be parsed.
+    pub fn described(&self, document: DocumentId, about: About, at: i64) -> Ticket<()> {
+        let _ = (document, about, at);
+        unimplemented!()
+    }
+
+    /// Claimed → Sealed, with containers, parts (due at once), lines and hints. The spool files must be durable.
+    /// Several lines with one code must have been made one. Returns the parts' numbers in their order.
+    ///
+    /// # Errors
+    /// `state-moved`; `bad-request` if a line names no part or a part no container.
+    pub fn sealed(&self, sealing: Sealing, at: i64) -> Ticket<Vec<i64>> {
+        let _ = (sealing, at);
+        unimplemented!()
+    }
+
+    /// Claimed → Refused, with the reason.
+    pub fn refused(&self, document: DocumentId, label: &str, detail: &str, at: i64) -> Ticket<()> {
+        let _ = (document, label, detail, at);
+        unimplemented!()
+    }
+
+    /// The center has a part: its receipt is stored, its waiting (and, in a later round, returned) lines become
+    /// Accepted, and verdicts that came early are applied. The same again changes nothing; a receipt with other bytes
+    /// (a restored center) is kept beside the first.
+    pub fn accepted(&self, part: i64, receipt: Vec<u8>, accepted_at: i64, at: i64) -> Ticket<()> {
+        let _ = (part, receipt, accepted_at, at);
+        unimplemented!()
+    }
+
+    /// What receivers say, with the cursor, in one step. The first verdict of a (document, round, recipient) is final.
+    /// A confirmation of any round confirms the line; a return counts for the present round only.
+    pub fn verdicts(&self, verdicts: Verdicts, at: i64) -> Ticket<Vec<Effect>> {
+        let _ = (verdicts, at);
+        unimplemented!()
+    }
+
+    /// A person (or the label `recipient-key-changed`) wants the document sent again to these recipients; empty: to
+    /// all that are Returned. Makes the document due; [`Store::resent`] settles it.
+    ///
+    /// # Errors
+    /// `state-moved` if a named line is final; `not-found`.
+    pub fn resend(&self, document: DocumentId, recipients: Vec<String>, actor: &str, why: &str, at: i64) -> Ticket<u32> {
+        let _ = (document, recipients, actor, why, at);
+        unimplemented!()
+    }
+
+    /// The document was sealed anew: new parts (due at once) take over the lines named. A part none of whose lines is
+    /// left is settled. Returns the parts' numbers.
+    pub fn resent(&self, resending: Resending, at: i64) -> Ticket<Vec<i64>> {
+        let _ = (resending, at);
+        unimplemented!()
+    }
+
+    /// A person sent it on paper to these recipients; empty: to all not final. Returns how many lines moved.
+    pub fn on_paper(&self, document: DocumentId, recipients: Vec<String>, actor: &str, why: &str, at: i64) -> Ticket<u32> {
+        let _ = (document, recipients, actor, why, at);
+        unimplemented!()
+    }
+
+    /// A person gives up on these recipients (empty: all not final), or on a document that is not sealed (it becomes
+    /// Refused with the label `abandoned`). Returns how many lines moved.
+    pub fn abandon(&self, document: DocumentId, recipients: Vec<String>, actor: &str, why: &str, at: i64) -> Ticket<u32> {
+        let _ = (document, recipients, actor, why, at);
+        unimplemented!()
+    }
+
+    /// The center does not hold these accepted parts (restored from a backup): they become due again, same bytes. The
+    /// lines keep their state. Returns how many.
+    pub fn resubmit(&self, parts: Vec<i64>, at: i64) -> Ticket<u32> {
+        let _ = (parts, at);
+        unimplemented!()
+    }
+
+    /// The note for people in `sent/` or `failed/` tells `word` now and lies at `note`.
+    pub fn noted(&self, document: DocumentId, word: Word, note: &str, at: i64) -> Ticket<()> {
+        let _ = (document, word, note, at);
+        unimplemented!()
+    }
+
+    /// Forgets spool files that are no longer needed (after they were removed, or to be removed next).
+    pub fn spool_forgotten(&self, names: Vec<String>) -> Ticket<()> {
+        let _ = names;
+        unimplemented!()
+    }
+}
