@@ -4,7 +4,7 @@
 //! field's 10- or 17-character mailbox codes. Receipts, login statements, directory entries and sealed bytes are opaque here.
 //! Indices (`#[n(…)]`) are part of the protocol and never reused.
 
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode, decode};
 
 /// A document's 128-bit id, fixed by the sender at claim.
 pub type DocumentId = [u8; 16];
@@ -18,6 +18,27 @@ pub enum Version {
     /// 2026: the first.
     #[n(1)]
     V1,
+}
+
+impl Version {
+    /// The newest that this program speaks.
+    pub const NEWEST: Self = Self::V1;
+
+    /// As it travels.
+    pub fn number(self) -> u16 {
+        match self {
+            Self::V1 => 1,
+        }
+    }
+}
+
+/// Reads the version of a `Hello`: one that is newer than ours counts as our newest, which we then answer.
+fn newest_spoken<Ctx>(d: &mut Decoder<'_>, _: &mut Ctx) -> Result<Version, decode::Error> {
+    let at = d.position();
+    match d.u32()? {
+        0 => Err(decode::Error::message("no version has the number 0").at(at)),
+        _ => Ok(Version::NEWEST),
+    }
 }
 
 /// How urgent a document is (速別): decides the order in queues, nothing else.
@@ -200,8 +221,9 @@ pub enum Request {
 /// First words of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Hello {
-    /// The newest version that the node speaks.
+    /// The newest version that the node speaks; read as ours where it is newer (protocol §8).
     #[n(0)]
+    #[cbor(decode_with = "newest_spoken")]
     pub version: Version,
     /// Its organisation code.
     #[n(1)]
