@@ -1,1 +1,74 @@
-//! Placeholder; being written.
+//! Bytes to document and back, and whether it is valid.
+//!
+//! A DI (文書本文檔) is one official letter in XML; an SW (交換表單) lists its electronically reached recipients.
+//! Both come in two encodings and five editions, from producers that disagree with the rules in known ways.
+//!
+//! Three things to know:
+//! - [`read`] takes the bytes and always gives a [`Reading`]: what the file is, everything that is wrong with it
+//!   ([`Problem`]), one [`Verdict`], and what it says: a [`Letter`] or a [`Roster`].
+//! - [`model`] holds the content models as data; [`model::dtd`] prints them as a DTD for any outside judge.
+//! - [`write`] makes 函, 簽 and 交換表單 that are valid by the official DTDs; reading them gives the same values back.
+//!
+//! Invariants: nothing is read from disk, network or clock; no external or parsed entity is ever expanded; received
+//! bytes are never changed or re-serialised; every size is bounded by [`Limits`] before work is done; time and memory
+//! are linear in the input.
+//!
+//! It fails by saying so: reading never fails, it ends in [`Verdict::Unreadable`]; writing returns [`Error`].
+
+mod decode;
+mod doctype;
+mod error;
+mod extract;
+mod letter;
+mod line;
+mod matcher;
+pub mod model;
+mod roster;
+mod scan;
+mod validate;
+pub mod write;
+
+mod reading;
+
+pub use decode::Encoding;
+pub use doctype::{Entity, Notation, check_file_name};
+pub use error::{Class, Error, LABELS, Problem, Severity};
+pub use letter::{
+    Attachments, Classification, Entry, Extra, Item, Letter, Name, Number, Paragraph, Person, Recipient,
+};
+pub use model::{Edition, Kind};
+pub use reading::{Companion, Reading, Role, Verdict, companions, named_files, read};
+pub use roster::{Line, Mailbox, Party, Roster};
+
+/// Bounds on what is read. The defaults fit every letter; raise `size` for very large rosters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// File size in bytes; checked before decoding. Default 8 MiB.
+    pub size: usize,
+    /// Nesting depth of elements. Default 128.
+    pub depth: usize,
+    /// Attributes of one element. Default 32.
+    pub attributes: usize,
+    /// Elements, texts, comments and instructions together. Default 1,000,000.
+    pub nodes: u32,
+    /// Declarations (entities and notations) in the internal subset. Default 2,000.
+    pub entities: usize,
+    /// Characters of an element, attribute, entity or notation name. Default 256.
+    pub name: usize,
+    /// Problems listed; further ones are counted in the verdict only. Default 1,000.
+    pub problems: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            size: 8 << 20,
+            depth: 128,
+            attributes: 32,
+            nodes: 1_000_000,
+            entities: 2000,
+            name: 256,
+            problems: 1000,
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! One engine for all content models: positions of the model, and which may follow which.
+//!
+//! The construction is Glushkov's; a state is a set of positions in one word, so matching a list of children is linear
+//! in its length whatever the model, and the positions that may follow say what was expected.
+
+use std::collections::VecDeque;
+
+use crate::model::Cm;
+
+/// A set of positions; no model has more than 64.
+type Set = u64;
+
+/// A content model made ready for matching.
+#[derive(Debug, Clone)]
+pub(crate) struct Automaton {
+    names: Vec<&'static str>,
+    follow: Vec<Set>,
+    first: Set,
+    last: Set,
+    nullable: bool,
+}
+
+/// Where a list of children leaves its model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Breach {
+    /// Elements are missing before the child with this index, or at the end (`None`).
+    Missing { before: Option<usize>, names: Vec<&'static str>, after: Option<usize> },
+    /// The child is part of the model but stands at the wrong place.
+    Order { child: usize, expected: Vec<&'static str> },
+    /// The child was there already and may not be repeated.
+    Repeated { child: usize, expected: Vec<&'static str> },
+    /// The model has no such child at all.
+    Foreign { child: usize, expected: Vec<&'static str> },
+}
+
+struct Part {
+    nullable: bool,
+    first: Set,
+    last: Set,
+}
+
+impl Automaton {
+    pub(crate) fn new(model: &Cm) -> Self {
+        let mut automaton = Self { names: Vec::new(), follow: Vec::new(), first: 0, last: 0, nullable: true };
+        let part = automaton.add(model);
+        (automaton.first, automaton.last, automaton.nullable) = (part.first, part.last, part.nullable);
+        automaton
+    }
+
+    fn add(&mut self, model: &Cm) -> Part {
+        match model {
+            Cm::Empty | Cm::Any | Cm::Text => Part { nullable: true, first: 0, last: 0 },
+            Cm::El(name) => {
+                let bit = 1_u64.checked_shl(u32::try_from(self.names.len()).unwrap_or(u32::MAX)).unwrap_or(0);
+                self.names.push(name);
+                self.follow.push(0);
+                Part { nullable: false, first: bit, last: bit }
+            }
+            Cm::Seq(parts) => {
+                let mut whole = Part { nullable: true, first: 0, last: 0 };
+                for model in *parts {
+                    let part = self.add(model);
+                    self.link(whole.last, part.first);
+                    if whole.nullable {
+                        whole.first |= part.first;
+                    }
+                    whole.last = if part.nullable { whole.last | part.last } else { part.last };
+                    whole.nullable &= part.nullable;
+                }
+                whole
+            }
+            Cm::Alt(parts) => {
+                let mut whole = Part { nullable: false, first: 0, last: 0 };
+                for model in *parts {
+                    let part = self.add(model);
+                    whole.first |= part.first;
+                    whole.last |= part.last;
+                    whole.nullable |= part.nullable;
+                }
+                whole
+            }
+            Cm::Opt(inner) => Part { nullable: true, ..self.add(inner) },
+            Cm::Star(inner) | Cm::Plus(inner) => {
+                let part = self.add(inner);
+                self.link(part.last, part.first);
+                Part { nullable: part.nullable || matches!(model, Cm::Star(_)), ..part }
+            }
+        }
+    }
+
+    fn link(&mut self, from: Set, to: Set) {
+        for (position, follow) in self.follow.iter_mut().enumerate() {
+            if from & bit(position) != 0 {
+                *follow |= to;
+            }
+        }
+    }
+
+    /// Number of positions.
+    #[cfg(test)]
+    pub(crate) fn positions(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Positions that may follow a state; the start state is `None`.
+    fn next(&self, state: Option<Set>) -> Set {
+        let Some(state) = state else { return self.first };
+        self.follow
+            .iter()
+            .enumerate()
+            .filter(|(position, _)| state & bit(*position) != 0)
+            .fold(0, |all, (_, follow)| all | follow)
+    }
+
+    fn accepts(&self, state: Option<Set>) -> bool {
+        state.map_or(self.nullable, |state| state & self.last != 0)
+    }
+
+    fn named(&self, name: &str) -> Set {
+        self.names
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| **known == name)
+            .fold(0, |all, (position, _)| all | bit(position))
+    }
+
+    fn names_of(&self, set: Set) -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = Vec::new();
+        for (position, name) in self.names.iter().enumerate() {
+            if set & bit(position) != 0 && !names.contains(name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// True if the model has this name anywhere.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.names.contains(&name)
+    }
+
+    /// What may stand first.
+    pub(crate) fn first_names(&self) -> Vec<&'static str> {
+        self.names_of(self.first)
+    }
+
+    /// True if the children are exactly what the model says.
+    pub(crate) fn matches<'n>(&self, children: impl Iterator<Item = &'n str>) -> bool {
+        let mut state = None;
+        for name in children {
+            let next = self.next(state) & self.named(name);
+            if next == 0 {
+                return false;
+            }
+            state = Some(next);
+        }
+        self.accepts(state)
+    }
+
+    /// Every place where the children leave the model, and true, or about `limit` of them and false.
+    ///
+    /// Wrong children are passed over, missing ones supposed to be there.
+    pub(crate) fn breaches(&self, children: &[&str], limit: usize) -> (Vec<Breach>, bool) {
+        let mut breaches = Vec::new();
+        let mut state = None;
+        let mut after = None;
+        let mut seen: Set = 0;
+        for (child, name) in children.iter().enumerate() {
+            if breaches.len() >= limit {
+                return (breaches, false);
+            }
+            let may = self.next(state);
+            let named = self.named(name);
+            if may & named != 0 {
+                state = Some(may & named);
+            } else if named == 0 {
+                breaches.push(Breach::Foreign { child, expected: self.names_of(may) });
+                continue;
+            } else if seen & named != 0 && !self.may_come_again(named) {
+                breaches.push(Breach::Repeated { child, expected: self.names_of(may) });
+                continue;
+            } else if let Some((names, reached)) =
+                self.shortest(state, |at| Some(self.next(at) & named).filter(|set| *set != 0))
+            {
+                breaches.push(Breach::Missing { before: Some(child), names, after });
+                state = Some(reached);
+            } else {
+                let expected = self.names_of(may);
+                breaches.push(if seen & named != 0 {
+                    Breach::Repeated { child, expected }
+                } else {
+                    seen |= named;
+                    Breach::Order { child, expected }
+                });
+                continue;
+            }
+            seen |= named;
+            after = Some(child);
+        }
+        if !self.accepts(state)
+            && let Some((names, _)) = self.shortest(state, |at| self.accepts(at).then(|| at.unwrap_or(0)))
+        {
+            breaches.push(Breach::Missing { before: None, names, after });
+        }
+        // what is only at the wrong place is not missing
+        let moved: Vec<&str> = breaches
+            .iter()
+            .filter_map(|breach| match breach {
+                Breach::Order { child, .. } => children.get(*child).copied(),
+                _ => None,
+            })
+            .collect();
+        if !moved.is_empty() {
+            breaches.retain_mut(|breach| match breach {
+                Breach::Missing { names, .. } => {
+                    names.retain(|name| !moved.contains(name));
+                    !names.is_empty()
+                }
+                _ => true,
+            });
+        }
+        (breaches, true)
+    }
+
+    /// True if one of the positions lies on a loop, so that it may legally be met a second time.
+    fn may_come_again(&self, named: Set) -> bool {
+        let mut reached = self.next(Some(named));
+        loop {
+            let more = reached | self.next(Some(reached));
+            if more == reached {
+                return reached & named != 0;
+            }
+            reached = more;
+        }
+    }
+
+    /// The shortest list of elements to suppose until `done` gives a state, and that state.
+    fn shortest(
+        &self,
+        state: Option<Set>,
+        done: impl Fn(Option<Set>) -> Option<Set>,
+    ) -> Option<(Vec<&'static str>, Set)> {
+        let mut queue: VecDeque<(Option<Set>, Vec<usize>)> = [(state, Vec::new())].into();
+        let mut visited: Set = 0;
+        while let Some((at, path)) = queue.pop_front() {
+            if let Some(reached) = done(at) {
+                let names = path.iter().filter_map(|position| self.names.get(*position).copied());
+                return Some((names.collect(), reached));
+            }
+            let fresh = self.next(at) & !visited;
+            visited |= fresh;
+            for position in (0..self.names.len()).filter(|position| fresh & bit(*position) != 0) {
+                let mut longer = path.clone();
+                longer.push(position);
+                queue.push_back((Some(bit(position)), longer));
+            }
+        }
+        None
+    }
+}
+
+fn bit(position: usize) -> Set {
+    u32::try_from(position).ok().and_then(|position| 1_u64.checked_shl(position)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Edition, Kind, grammar};
+
+    fn breaches(kind: Kind, element: &str, children: &str) -> Vec<Breach> {
+        let children: Vec<&str> = children.split_whitespace().collect();
+        let rule = grammar(kind, Edition::E104).rule(element).unwrap();
+        let (breaches, complete) = rule.automaton.breaches(&children, 100);
+        assert!(complete);
+        assert_eq!(breaches.is_empty(), rule.automaton.matches(children.iter().copied()), "{children:?}");
+        breaches
+    }
+
+    #[test]
+    fn every_model_fits_and_is_deterministic() {
+        for kind in Kind::ALL {
+            for edition in Edition::ALL {
+                let grammar = grammar(kind, edition);
+                for name in grammar.elements() {
+                    let automaton = &grammar.rule(name).unwrap().automaton;
+                    assert!(automaton.names.len() <= 64, "{name}");
+                    let states = automaton.follow.iter().chain([&automaton.first]);
+                    for set in states {
+                        let mut names: Vec<_> = (0..automaton.names.len())
+                            .filter(|position| set & bit(*position) != 0)
+                            .map(|position| automaton.names[position])
+                            .collect();
+                        let all = names.len();
+                        names.sort_unstable();
+                        names.dedup();
+                        assert_eq!(names.len(), all, "{name} is ambiguous, which XML forbids");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn says_what_is_missing_moved_or_repeated() {
+        let head = "發文機關 函類別 地址 聯絡方式 受文者 發文日期 發文字號";
+        assert_eq!(breaches(Kind::Letter, "函", &format!("{head} 主旨 正本")), []);
+        assert_eq!(
+            breaches(Kind::Letter, "函", &format!("{head} 正本")),
+            [Breach::Missing { before: Some(7), names: vec!["主旨"], after: Some(6) }]
+        );
+        assert_eq!(
+            breaches(Kind::Letter, "函", &format!("{head} 主旨")),
+            [Breach::Missing { before: None, names: vec!["正本"], after: Some(7) }]
+        );
+        assert!(matches!(
+            breaches(Kind::Letter, "函", &format!("{head} 主旨 主旨 正本"))[..],
+            [Breach::Repeated { child: 8, .. }]
+        ));
+        // a pair that changed places is one breach, not a missing and a surplus one
+        let swapped =
+            breaches(Kind::Letter, "函", "發文機關 地址 函類別 聯絡方式 受文者 發文日期 發文字號 主旨 正本");
+        assert!(matches!(swapped[..], [Breach::Order { child: 2, .. }]), "{swapped:?}");
+        assert!(matches!(
+            breaches(Kind::Letter, "函", &format!("{head} 主旨 正本 年度分類號"))[..],
+            [Breach::Foreign { child: 9, .. }]
+        ));
+        assert_eq!(
+            breaches(Kind::Roster, "交換表單", "全銜 機關代碼 單位名 機關代碼 全銜 機關代碼 含附件"),
+            [Breach::Missing { before: Some(4), names: vec!["單位代碼"], after: Some(3) }]
+        );
+        assert_eq!(breaches(Kind::Letter, "正本", "").len(), 1);
+        assert_eq!(breaches(Kind::Letter, "副本", ""), []);
+    }
+
+    #[test]
+    fn a_long_flat_list_is_matched_in_linear_time() {
+        let children = vec!["全銜"; 1_000_000];
+        let rule = grammar(Kind::Letter, Edition::E104).rule("正本").unwrap();
+        assert!(rule.automaton.matches(children.iter().copied()));
+        assert_eq!(rule.automaton.breaches(&children, 100), (vec![], true));
+        let wrong = vec!["職稱"; 1_000_000];
+        assert_eq!(rule.automaton.breaches(&wrong, 100).0.len(), 100);
+    }
+}

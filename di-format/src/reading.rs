@@ -1,0 +1,493 @@
+//! The way from bytes to a [`Reading`]: decode, prolog, limits, tree, rules, meaning.
+
+use std::collections::{HashMap, HashSet};
+
+use roxmltree::{Document, ParsingOptions};
+
+use crate::decode::{self, Decoded, Encoding, Undecodable};
+use crate::doctype::{self, Doctype, Entity, Notation, Refused, check_file_name};
+use crate::error::{Error, Problem, Severity};
+use crate::letter::Letter;
+use crate::line::Lines;
+use crate::model::{self, Edition, Kind};
+use crate::roster::Roster;
+use crate::validate::{Entities, Finding, Findings, Validator, name_of};
+use crate::{Limits, extract, scan};
+
+/// The one word about a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Nothing is wrong (for kinds without official DTD: by our inferred rules).
+    Valid,
+    /// Everything that is wrong is known from real producers and has an agreed reading.
+    Tolerated,
+    /// Something is wrong that has no agreed reading.
+    Invalid,
+    /// It cannot be read as a DI or SW at all.
+    Unreadable,
+}
+
+impl Verdict {
+    /// `valid`, `tolerated`, `invalid` or `unreadable`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Tolerated => "tolerated",
+            Self::Invalid => "invalid",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// True for [`Verdict::Valid`] and [`Verdict::Tolerated`].
+    #[must_use]
+    pub const fn is_accepted(self) -> bool {
+        matches!(self, Self::Valid | Self::Tolerated)
+    }
+}
+
+/// What a file that the DI names is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The SW.
+    Roster,
+    /// An attachment.
+    Attachment,
+    /// A DM (文書訊息檔).
+    Message,
+    /// Declared, but neither 交換表 nor 附件 refers to it.
+    Unreferenced,
+}
+
+/// A file that the DI names and that belongs to the same unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Companion {
+    /// Bare file name, checked by [`check_file_name`].
+    pub file: String,
+    /// What it is for.
+    pub role: Role,
+}
+
+/// All that is known about a file.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// What the bytes are. For undecodable bytes what they were taken for.
+    pub encoding: Encoding,
+    /// True if a byte order mark stands at the start.
+    pub bom: bool,
+    /// The encoding that the XML declaration names.
+    pub declared: Option<String>,
+    /// Name of the root element; empty if it was not reached.
+    pub root: String,
+    /// Which kind of document; `None` if the root is none of them.
+    pub kind: Option<Kind>,
+    /// The edition by the DTD name.
+    pub edition: Option<Edition>,
+    /// The DTD name as written.
+    pub dtd_name: Option<String>,
+    /// Declared unparsed entities in their order.
+    pub entities: Vec<Entity>,
+    /// Declared notations in their order.
+    pub notations: Vec<Notation>,
+    /// Everything that is wrong, by position.
+    pub problems: Vec<Problem>,
+    /// The conclusion.
+    pub verdict: Verdict,
+    /// What the letter says; present unless unreadable or a roster.
+    pub letter: Option<Letter>,
+    /// What the roster says; present for a readable 交換表單.
+    pub roster: Option<Roster>,
+    companions: Vec<Companion>,
+}
+
+impl Reading {
+    /// The files that the DI names: the roster first, then the attachments in the order of the letter, then the rest. Each once.
+    #[must_use]
+    pub fn companions(&self) -> &[Companion] {
+        &self.companions
+    }
+
+    /// True if an official DTD is breached.
+    #[must_use]
+    pub fn breaches_official(&self) -> bool {
+        self.problems.iter().any(|problem| problem.official)
+    }
+
+    /// The problem that weighs most, the first of them.
+    #[must_use]
+    pub fn worst(&self) -> Option<&Problem> {
+        self.problems.iter().rev().max_by_key(|problem| problem.severity)
+    }
+}
+
+/// The files that the DI names, as [`Reading::companions`].
+#[must_use]
+pub fn companions(reading: &Reading) -> &[Companion] {
+    reading.companions()
+}
+
+/// The files that a DI names, without judging the rest of it: enough to see whether a unit is complete.
+///
+/// # Errors
+/// [`Error::Unreadable`] if the bytes are no readable DI or a name is not acceptable as a file name.
+pub fn named_files(bytes: &[u8], limits: &Limits) -> Result<Vec<Companion>, Error> {
+    let mut findings = Findings::new(limits.problems);
+    let mut reading = Reading::empty();
+    let decoded = work(bytes, limits, false, &mut reading, &mut findings);
+    reading.conclude(decoded.as_ref().map_or("", |decoded| &decoded.text), findings);
+    let refused = reading
+        .problems
+        .into_iter()
+        .find(|problem| problem.severity == Severity::Fatal || problem.label == "file-name");
+    match refused {
+        Some(problem) => Err(Error::Unreadable(Box::new(problem))),
+        None => Ok(reading.companions),
+    }
+}
+
+/// Reads a DI or SW. It never fails: what cannot be read is [`Verdict::Unreadable`], with the reason in `problems`.
+#[must_use]
+pub fn read(bytes: &[u8], limits: &Limits) -> Reading {
+    let mut findings = Findings::new(limits.problems);
+    let mut reading = Reading::empty();
+    let decoded = work(bytes, limits, true, &mut reading, &mut findings);
+    reading.conclude(decoded.as_ref().map_or("", |decoded| &decoded.text), findings);
+    reading
+}
+
+impl Reading {
+    const fn empty() -> Self {
+        Self {
+            encoding: Encoding::Utf8,
+            bom: false,
+            declared: None,
+            root: String::new(),
+            kind: None,
+            edition: None,
+            dtd_name: None,
+            entities: Vec::new(),
+            notations: Vec::new(),
+            problems: Vec::new(),
+            verdict: Verdict::Unreadable,
+            letter: None,
+            roster: None,
+            companions: Vec::new(),
+        }
+    }
+
+    /// Turns findings into problems and draws the conclusion.
+    fn conclude(&mut self, text: &str, mut findings: Findings) {
+        self.verdict = match findings.worst {
+            None => Verdict::Valid,
+            Some(Severity::Warning) => Verdict::Tolerated,
+            Some(Severity::Error) => Verdict::Invalid,
+            Some(Severity::Fatal) => Verdict::Unreadable,
+        };
+        if self.verdict == Verdict::Unreadable {
+            self.letter = None;
+            self.roster = None;
+        }
+        if findings.more {
+            let severity = findings.worst.unwrap_or(Severity::Error);
+            let mut finding =
+                about(severity, "too-many-problems", "there are more problems than are listed", text.len());
+            finding.expected = findings.limit.to_string();
+            findings.list.push(finding);
+        }
+        findings.list.sort_by_key(|finding| finding.at);
+        let mut lines = Lines::new(text);
+        self.problems = findings
+            .list
+            .into_iter()
+            .map(|finding| {
+                let (line, column) = lines.position(finding.at);
+                Problem {
+                    label: finding.label,
+                    severity: finding.severity,
+                    line,
+                    column,
+                    path: finding.path,
+                    message: finding.message,
+                    found: finding.found,
+                    expected: finding.expected,
+                    official: finding.official,
+                }
+            })
+            .collect();
+    }
+}
+
+fn about(severity: Severity, label: &'static str, message: impl Into<String>, at: usize) -> Finding {
+    Finding {
+        label,
+        severity,
+        at,
+        path: String::new(),
+        message: message.into(),
+        found: String::new(),
+        expected: String::new(),
+        official: false,
+    }
+}
+
+fn fatal(findings: &mut Findings, label: &'static str, message: impl Into<String>, at: usize) {
+    told(findings, about(Severity::Fatal, label, message, at));
+}
+
+fn told(findings: &mut Findings, finding: Finding) {
+    findings.add(finding.severity, || finding);
+}
+
+/// All steps; stops at the first that makes the file unreadable. The text is handed back for positions.
+fn work<'b>(
+    bytes: &'b [u8],
+    limits: &Limits,
+    judge: bool,
+    reading: &mut Reading,
+    findings: &mut Findings,
+) -> Option<Decoded<'b>> {
+    if bytes.len() > limits.size {
+        let mut finding = about(Severity::Fatal, "too-large", "the file is larger than the limit", 0);
+        (finding.found, finding.expected) = (bytes.len().to_string(), limits.size.to_string());
+        told(findings, finding);
+        return None;
+    }
+    let decoded = match decode::decode(bytes) {
+        Ok(decoded) => decoded,
+        Err(Undecodable::Mark) => {
+            fatal(findings, "encoding-unsupported", "the byte order mark is not that of UTF-8", 0);
+            return None;
+        }
+        Err(Undecodable::Bytes { before, found, encoding }) => {
+            reading.encoding = encoding;
+            let message = format!("the bytes are not {}", encoding.as_str());
+            let mut finding = about(Severity::Fatal, "encoding", message, before.len());
+            finding.found = found.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" ");
+            told(findings, finding);
+            return Some(Decoded { text: before.into(), encoding, bom: false, declared: None, lies: false });
+        }
+    };
+    reading.encoding = decoded.encoding;
+    reading.bom = decoded.bom;
+    reading.declared.clone_from(&decoded.declared);
+    tree(&decoded, limits, judge, reading, findings);
+    Some(decoded)
+}
+
+fn tree(decoded: &Decoded<'_>, limits: &Limits, judge: bool, reading: &mut Reading, findings: &mut Findings) {
+    let text: &str = &decoded.text;
+    let prolog = match doctype::prolog(text, limits) {
+        Ok(prolog) => prolog,
+        Err(Refused { label, at, message, found, expected }) => {
+            let finding = about(Severity::Fatal, label, message, at);
+            return told(findings, Finding { found, expected, ..finding });
+        }
+    };
+    let base = prolog.root;
+    let body = text.get(base..).unwrap_or_default();
+    if let Err(passed) = scan::scan(body, limits) {
+        let finding = about(Severity::Fatal, passed.label, "a limit is passed", base + passed.at);
+        return told(findings, Finding { expected: passed.limit.to_string(), ..finding });
+    }
+    // The parser never sees the document type declaration.
+    let options = ParsingOptions { allow_dtd: false, nodes_limit: limits.nodes, ..ParsingOptions::default() };
+    let document = match Document::parse_with_options(body, options) {
+        Ok(document) => document,
+        Err(error) => return told(findings, parse_error(&error, body, base, limits)),
+    };
+    let root = document.root_element();
+    name_of(root).clone_into(&mut reading.root);
+    reading.kind = Kind::from_root(&reading.root);
+    let Some(kind) = reading.kind else {
+        let what = other_kind(&reading.root);
+        let message = format!("{} is no DI or SW: {what}", reading.root);
+        let mut finding = about(Severity::Fatal, "root-unknown", message, base);
+        finding.found.clone_from(&reading.root);
+        what.clone_into(&mut finding.expected);
+        return told(findings, finding);
+    };
+    if decoded.lies {
+        let declared = decoded.declared.clone().unwrap_or_else(|| "UTF-8".to_owned());
+        let real = decoded.encoding.as_str();
+        let message = format!("declared {declared}, but the bytes are {real}");
+        let finding = about(Severity::Warning, "encoding-declared", message, 0);
+        told(findings, Finding { found: declared, expected: real.to_owned(), ..finding });
+    }
+    declarations(kind, base, prolog.doctype, reading, findings);
+    let mut entities = Entities::new();
+    for entity in &reading.entities {
+        entities.entry(&entity.name).or_insert(entity);
+    }
+    if judge {
+        let edition = reading.edition.unwrap_or(Edition::E104);
+        Validator {
+            grammar: model::grammar(kind, edition),
+            edition,
+            official: reading.edition == Some(Edition::E104) && kind.is_official(),
+            entities: &entities,
+            base,
+            findings,
+        }
+        .document(&document);
+        if kind == Kind::Roster {
+            reading.roster = Some(extract::roster(root));
+        } else {
+            reading.letter = Some(extract::letter(kind, root, &entities));
+        }
+    }
+    reading.companions = companions_of(&document, &entities, &reading.entities);
+}
+
+/// The document type declaration: its name, the DTD's name, entities and notations.
+fn declarations(
+    kind: Kind,
+    base: usize,
+    doctype: Option<Doctype>,
+    reading: &mut Reading,
+    findings: &mut Findings,
+) {
+    let Some(doctype) = doctype else {
+        return told(
+            findings,
+            about(Severity::Warning, "doctype-missing", "there is no document type declaration", base),
+        );
+    };
+    reading.dtd_name.clone_from(&doctype.system);
+    let written = doctype.system.unwrap_or_default();
+    // some write a path or address in front of the name
+    let last = written.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = model::dtd_name(last);
+    reading.edition = name.as_ref().and_then(|name| name.edition);
+    let official = reading.edition == Some(Edition::E104) && kind.is_official();
+    let fits = name.as_ref().is_some_and(|name| {
+        name.edition.is_some()
+            && (name.code == kind.code()
+                || matches!((kind, name.code.as_str()), (Kind::Order, "C") | (Kind::Announcement, "D")))
+    });
+    let expected = format!("104_{}_utf8.dtd", kind.code());
+    if !fits || last.len() != written.len() {
+        let message = format!("{written:?} is not the name of a DTD of {kind}");
+        let finding = about(Severity::Warning, "dtd-name", message, doctype.at);
+        told(findings, Finding { found: written, expected, ..finding });
+    } else if name.is_some_and(|name| !name.exact) {
+        let finding =
+            about(Severity::Warning, "dtd-name-case", "the DTD name is written in other case", doctype.at);
+        told(findings, Finding { expected: written.to_lowercase(), found: written, ..finding });
+    }
+    if doctype.name != reading.root {
+        let message = format!("the document type is that of {}, the root is {}", doctype.name, reading.root);
+        let finding = about(Severity::Error, "doctype-root", message, doctype.at);
+        told(findings, Finding { found: reading.root.clone(), expected: doctype.name, official, ..finding });
+    }
+    let mut notations = HashSet::new();
+    for notation in &doctype.notations {
+        if !notations.insert(notation.name.as_str()) {
+            let message = format!("notation {} is declared more than once", notation.name);
+            let finding = about(Severity::Error, "notation-repeated", message, notation.at);
+            told(findings, Finding { found: notation.name.clone(), official, ..finding });
+        }
+    }
+    let mut names = HashSet::new();
+    for entity in &doctype.entities {
+        if !names.insert(entity.name.as_str()) {
+            let message = format!("entity {} is declared more than once; the first one counts", entity.name);
+            let finding = about(Severity::Warning, "entity-repeated", message, entity.at);
+            told(findings, Finding { found: entity.name.clone(), ..finding });
+            continue;
+        }
+        if !notations.contains(entity.notation.as_str()) {
+            let message = format!("notation {} of entity {} is not declared", entity.notation, entity.name);
+            let finding = about(Severity::Error, "notation-undeclared", message, entity.at);
+            told(findings, Finding { found: entity.notation.clone(), official, ..finding });
+        }
+        if let Err(reason) = check_file_name(&entity.file) {
+            let message = format!("entity {}: {reason}: {:?}", entity.name, entity.file);
+            let finding = about(Severity::Error, "file-name", message, entity.at);
+            told(findings, Finding { found: entity.file.clone(), expected: reason.to_owned(), ..finding });
+        }
+    }
+    reading.entities = doctype.entities;
+    reading.notations = doctype.notations;
+}
+
+fn companions_of(document: &Document<'_>, entities: &Entities<'_>, declared: &[Entity]) -> Vec<Companion> {
+    let mut roles: HashMap<&str, Role> = HashMap::new();
+    let mut files: Vec<(Role, &str)> = Vec::new();
+    for node in document.root_element().descendants().filter(roxmltree::Node::is_element) {
+        match name_of(node) {
+            "交換表" => {
+                let entity = node.attribute("交換表單").unwrap_or_default().trim_matches(' ');
+                if let Some(entity) = entities.get(entity) {
+                    files.push((Role::Roster, &entity.file));
+                }
+            }
+            "附件檔名" => {
+                let value = node.attribute("附件名").unwrap_or_default();
+                files.extend(extract::attachment_files(value, entities).map(|file| (Role::Attachment, file)));
+            }
+            _ => {}
+        }
+    }
+    for entity in declared {
+        let message = entity.name == "文書訊息表單" || entity.notation.eq_ignore_ascii_case("dm");
+        files.push((if message { Role::Message } else { Role::Unreferenced }, &entity.file));
+    }
+    files.sort_by_key(|(role, _)| *role != Role::Roster); // stable: only the roster moves to the front
+    files.retain(|(role, file)| check_file_name(file).is_ok() && roles.insert(file, *role).is_none());
+    files.into_iter().map(|(role, file)| Companion { file: file.to_owned(), role }).collect()
+}
+
+/// What a file with another root is, as far as it is known.
+fn other_kind(root: &str) -> &'static str {
+    match root {
+        "電子封裝檔" => "an archival package (電子封裝檔)",
+        "線上簽核" => "a record of online approval (線上簽核, SI)",
+        "g2b2c-envelope" => "a transport envelope (EN)",
+        "g2b2c-encrypt-list" => "an encryption switch (ESW)",
+        "文書結構" => "a vendor's draft (SDI)",
+        "會銜公文會辦單" | "公文時效統計" | "便簽" => {
+            "a kind whose document type is not known"
+        }
+        "移文單" | "書函" | "催辦案件通知單" | "交辦案件通知單" | "交議案件通知單" | "執行命令" => {
+            "a value of 函類別, which is never a root"
+        }
+        "ROWSET" => "archival metadata",
+        _ => "its root element is not known",
+    }
+}
+
+fn parse_error(error: &roxmltree::Error, body: &str, base: usize, limits: &Limits) -> Finding {
+    use roxmltree::Error as E;
+    let (label, found, expected) = match error {
+        E::NodesLimitReached => ("too-many", String::new(), limits.nodes.to_string()),
+        E::UnknownEntityReference(name, _) => ("entity-reference", name.clone(), String::new()),
+        E::NonXmlChar(character, _) => {
+            ("character", format!("U+{:04X}", u32::from(*character)), String::new())
+        }
+        E::UnexpectedCloseTag(expected, actual, _) => {
+            ("malformed", format!("</{actual}>"), format!("</{expected}>"))
+        }
+        E::DuplicatedAttribute(name, _) => ("malformed", name.clone(), String::new()),
+        _ => ("malformed", String::new(), String::new()),
+    };
+    let at = match error {
+        E::NodesLimitReached => 0,
+        E::UnclosedRootNode | E::NoRootNode | E::UnexpectedEndOfStream => body.len(),
+        _ => offset(body, error.pos()),
+    };
+    let message = error.to_string();
+    let message = message.rsplit_once(" at ").map_or(message.as_str(), |(said, _)| said).to_owned();
+    Finding { found, expected, ..about(Severity::Fatal, label, message, base + at) }
+}
+
+/// Byte offset of a row and column (both from 1, columns in characters).
+fn offset(text: &str, place: roxmltree::TextPos) -> usize {
+    let row = usize::try_from(place.row).unwrap_or(1).max(1);
+    let column = usize::try_from(place.col).unwrap_or(1).max(1);
+    let start = match row {
+        1 => 0,
+        _ => text.match_indices('\n').nth(row - 2).map_or(text.len(), |(at, _)| at + 1),
+    };
+    let line = text.get(start..).unwrap_or_default();
+    start + line.char_indices().nth(column - 1).map_or(line.len(), |(at, _)| at)
+}

@@ -1,0 +1,569 @@
+//! Holds a tree against its grammar and finds every breach, each with its weight.
+//!
+//! What real producers are known to do otherwise is a warning and keeps its label; the list is the `match`es below.
+
+use std::collections::HashMap;
+
+use roxmltree::{Document, Node, NodeType};
+
+use crate::doctype::is_space;
+use crate::error::Severity;
+use crate::matcher::Breach;
+use crate::model::{AttributeDecl, AttributeType, Cm, Edition, Grammar, Kind, Presence, Rule};
+use crate::{Entity, check_file_name};
+
+/// A problem before its place is turned into line and column.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    pub(crate) label: &'static str,
+    pub(crate) severity: Severity,
+    pub(crate) at: usize,
+    pub(crate) path: String,
+    pub(crate) message: String,
+    pub(crate) found: String,
+    pub(crate) expected: String,
+    pub(crate) official: bool,
+}
+
+/// Collects findings up to a number; the worst weight counts all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) list: Vec<Finding>,
+    pub(crate) worst: Option<Severity>,
+    pub(crate) limit: usize,
+    pub(crate) more: bool,
+}
+
+impl Findings {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    pub(crate) fn add(&mut self, severity: Severity, finding: impl FnOnce() -> Finding) {
+        self.worst = self.worst.max(Some(severity));
+        if self.list.len() < self.limit {
+            self.list.push(finding());
+        } else {
+            self.more = true;
+        }
+    }
+}
+
+/// The names of the unparsed entities; the first declaration of a name binds, as in XML.
+pub(crate) type Entities<'a> = HashMap<&'a str, &'a Entity>;
+
+/// Element name as written, with its prefix if it has one.
+pub(crate) fn name_of<'i>(node: Node<'_, 'i>) -> &'i str {
+    let tag = node.tag_name();
+    if tag.namespace().is_none() {
+        return tag.name();
+    }
+    let start = node.range().start + 1;
+    let rest = node.document().input_text().get(start..).unwrap_or_default();
+    let end = rest.find(|c| is_space(c) || matches!(c, '>' | '/')).unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default()
+}
+
+/// The text directly in an element, white space at both ends removed.
+pub(crate) fn text_of(node: Node<'_, '_>) -> String {
+    let mut texts = node.children().filter_map(|child| child.is_text().then(|| child.text()).flatten());
+    let first = texts.next().unwrap_or_default();
+    let Some(second) = texts.next() else { return first.trim_matches(is_space).to_owned() };
+    let mut all = [first, second].concat();
+    for text in texts {
+        all.push_str(text);
+    }
+    all.trim_matches(is_space).to_owned()
+}
+
+/// Element names from the root down to a node.
+pub(crate) fn path_of(node: Node<'_, '_>) -> String {
+    let mut names: Vec<&str> = node.ancestors().filter(Node::is_element).map(name_of).collect();
+    names.reverse();
+    names.join("/")
+}
+
+pub(crate) struct Validator<'g, 'f> {
+    pub(crate) grammar: &'g Grammar,
+    pub(crate) edition: Edition,
+    pub(crate) official: bool,
+    pub(crate) entities: &'g Entities<'g>,
+    /// Byte offset of the root element in the whole text.
+    pub(crate) base: usize,
+    pub(crate) findings: &'f mut Findings,
+}
+
+/// What a problem says besides where it is.
+struct Said<'a> {
+    label: &'static str,
+    severity: Severity,
+    message: String,
+    found: &'a str,
+    expected: String,
+}
+
+impl Validator<'_, '_> {
+    pub(crate) fn document(&mut self, document: &Document<'_>) {
+        let root = document.root_element();
+        let namespaces = document.input_text().contains("xmlns");
+        // extra trailing elements are reported once, at their start, and not looked into
+        let mut skip_until = 0;
+        for node in root.descendants().filter(Node::is_element) {
+            if node.range().start < skip_until {
+                continue;
+            }
+            if namespaces {
+                self.namespaces(node);
+            }
+            let name = name_of(node);
+            match self.grammar.rule(name) {
+                Some(rule) => {
+                    self.attributes(node, rule);
+                    self.content(node, name, rule, &mut skip_until);
+                    self.values(node, name);
+                }
+                None => self.undeclared(node, name),
+            }
+        }
+    }
+
+    fn say(&mut self, node: Node<'_, '_>, at: usize, said: Said<'_>) {
+        let (official, at) = (self.official, self.base + at);
+        self.findings.add(said.severity, || Finding {
+            label: said.label,
+            severity: said.severity,
+            at,
+            path: path_of(node),
+            message: said.message,
+            found: excerpt(said.found),
+            expected: said.expected,
+            official,
+        });
+    }
+
+    /// A remark that no DTD makes.
+    fn remark(&mut self, node: Node<'_, '_>, label: &'static str, message: String, found: &str) {
+        let at = self.base + node.range().start;
+        self.findings.add(Severity::Warning, || Finding {
+            label,
+            severity: Severity::Warning,
+            at,
+            path: path_of(node),
+            message,
+            found: excerpt(found),
+            expected: String::new(),
+            official: false,
+        });
+    }
+
+    fn undeclared(&mut self, node: Node<'_, '_>, name: &str) {
+        let root = self.grammar.kind();
+        let said = Said {
+            label: "element-undeclared",
+            severity: Severity::Error,
+            message: format!("the document type of {root} has no element {name}"),
+            found: name,
+            expected: String::new(),
+        };
+        self.say(node, node.range().start, said);
+    }
+
+    fn namespaces(&mut self, node: Node<'_, '_>) {
+        let start = node.range().start;
+        let text = node.document().input_text().get(start..).unwrap_or_default();
+        let head = text.split('>').next().unwrap_or_default();
+        if let Some(at) = head.find("xmlns") {
+            self.undeclared_attribute(node, start + at, "xmlns");
+        }
+    }
+
+    fn undeclared_attribute(&mut self, node: Node<'_, '_>, at: usize, attribute: &str) {
+        let element = name_of(node);
+        let declared: Vec<&str> = self.grammar.attributes(element).iter().map(|decl| decl.name).collect();
+        let said = Said {
+            label: "attribute-undeclared",
+            severity: Severity::Error,
+            message: format!("{element} has no attribute {attribute}"),
+            found: attribute,
+            expected: declared.join(" | "),
+        };
+        self.say(node, at, said);
+    }
+
+    fn attributes(&mut self, node: Node<'_, '_>, rule: &Rule) {
+        let source = node.document().input_text();
+        for attribute in node.attributes() {
+            let written = source.get(attribute.range_qname()).unwrap_or_else(|| attribute.name());
+            let decl = rule.attributes.iter().find(|decl| decl.name == written);
+            match decl {
+                Some(decl) => self.value(node, decl, attribute.range().start, attribute.value()),
+                None => self.undeclared_attribute(node, attribute.range().start, written),
+            }
+        }
+        for decl in &rule.attributes {
+            if decl.presence == Presence::Required && !node.has_attribute(decl.name) {
+                let said = Said {
+                    label: "attribute-missing",
+                    severity: Severity::Error,
+                    message: format!("{} needs the attribute {}", decl.element, decl.name),
+                    found: "",
+                    expected: decl.name.to_owned(),
+                };
+                self.say(node, node.range().start, said);
+            }
+        }
+    }
+
+    fn value(&mut self, node: Node<'_, '_>, decl: &AttributeDecl, at: usize, value: &str) {
+        let tokens = || value.split(' ').filter(|token| !token.is_empty());
+        let (label, severity, expected) = match decl.kind {
+            AttributeType::Text => return,
+            AttributeType::OneOf(values) => {
+                let mut found = tokens();
+                if found.next().is_some_and(|token| values.contains(&token)) && found.next().is_none() {
+                    return;
+                }
+                let expected = values.join(" | ");
+                if decl.element == "密等" && value.trim() == "普通" && self.edition == Edition::E99 {
+                    ("classification-ordinary", Severity::Warning, expected)
+                } else {
+                    ("attribute-value", Severity::Error, expected)
+                }
+            }
+            AttributeType::Entity => {
+                let mut found = tokens();
+                if found.next().is_some_and(|token| self.entities.contains_key(token))
+                    && found.next().is_none()
+                {
+                    return;
+                }
+                ("entity-undeclared", Severity::Error, String::new())
+            }
+            AttributeType::Entities => {
+                if tokens().next().is_some() && tokens().all(|token| self.entities.contains_key(token)) {
+                    return;
+                }
+                let names_a_file = |token: &str| {
+                    self.entities.contains_key(token)
+                        || (token.contains('.') && check_file_name(token).is_ok())
+                };
+                if attachment_tokens(value).all(names_a_file) {
+                    ("attachment-not-entity", Severity::Warning, String::new())
+                } else {
+                    ("entity-undeclared", Severity::Error, String::new())
+                }
+            }
+        };
+        let message = match label {
+            "entity-undeclared" => {
+                format!("{} of {} names an entity that is not declared", decl.name, decl.element)
+            }
+            "attachment-not-entity" => format!("{} does not hold the names of entities", decl.name),
+            _ => format!("{value:?} is not allowed for {} of {}", decl.name, decl.element),
+        };
+        self.say(node, at, Said { label, severity, message, found: value, expected });
+    }
+
+    fn content(&mut self, node: Node<'_, '_>, name: &str, rule: &Rule, skip_until: &mut usize) {
+        match rule.decl.model {
+            Cm::Any => {}
+            Cm::Empty => self.empty(node, name),
+            Cm::Text => {
+                for child in node.children().filter(Node::is_element) {
+                    if self.grammar.rule(name_of(child)).is_some() {
+                        self.unexpected(child, name, "text");
+                    }
+                }
+            }
+            _ => {
+                let bare = self.bare_text(node, name, rule);
+                let elements = || node.children().filter(Node::is_element);
+                if !rule.automaton.matches(elements().map(name_of)) {
+                    let children: Vec<Node<'_, '_>> = elements().collect();
+                    let names: Vec<&str> = children.iter().copied().map(name_of).collect();
+                    let last_known = names.iter().rposition(|name| rule.automaton.knows(name));
+                    let parent = Parent { node, name, children: &children, names: &names, last_known };
+                    let (breaches, complete) = rule.automaton.breaches(&names, self.findings.limit.max(64));
+                    if !complete {
+                        self.findings.more = true;
+                        self.findings.worst = self.findings.worst.max(Some(Severity::Error));
+                    }
+                    for breach in breaches {
+                        if let Breach::Missing { .. } = breach
+                            && names.is_empty()
+                            && bare
+                        {
+                            continue; // said already: the text stands for the elements
+                        }
+                        self.breach(&parent, breach, skip_until);
+                    }
+                }
+            }
+        }
+    }
+
+    fn empty(&mut self, node: Node<'_, '_>, name: &str) {
+        let Some(first) = node.first_child() else { return };
+        let text = text_of(node);
+        let as_text = name == "密等" && !text.is_empty() && node.children().all(|child| child.is_text());
+        let (label, severity) = if as_text {
+            ("classification-text", Severity::Warning)
+        } else {
+            ("content-not-empty", Severity::Error)
+        };
+        let found = if first.is_element() { name_of(first).to_owned() } else { text };
+        let message = format!("{name} must be empty");
+        self.say(
+            node,
+            first.range().start,
+            Said { label, severity, message, found: &found, expected: String::new() },
+        );
+    }
+
+    /// Reports text between elements; true if it stands in the place of a recipient.
+    fn bare_text(&mut self, node: Node<'_, '_>, name: &str, rule: &Rule) -> bool {
+        let source = node.document().input_text();
+        let mut bare = false;
+        for child in node.children().filter(|child| child.node_type() == NodeType::Text) {
+            let text = child.text().unwrap_or_default();
+            let blank = text.chars().all(is_space);
+            if blank && is_plain(source, child.range().start) {
+                continue;
+            }
+            let recipient = matches!(name, "受文者" | "正本" | "副本" | "出席者" | "列席者") && !blank;
+            bare |= recipient;
+            let (label, severity) = if recipient {
+                ("recipient-text", Severity::Warning)
+            } else {
+                ("text-unexpected", Severity::Error)
+            };
+            let lead = text.len() - text.trim_start_matches(is_space).len();
+            let said = Said {
+                label,
+                severity,
+                message: format!("text in {name}, which holds elements only"),
+                found: text.trim_matches(is_space),
+                expected: rule.automaton.first_names().join(" | "),
+            };
+            self.say(node, child.range().start + lead, said);
+        }
+        bare
+    }
+
+    fn unexpected(&mut self, child: Node<'_, '_>, parent: &str, expected: &str) {
+        let name = name_of(child);
+        let said = Said {
+            label: "element-unexpected",
+            severity: Severity::Error,
+            message: format!("{name} is not allowed in {parent}"),
+            found: name,
+            expected: expected.to_owned(),
+        };
+        self.say(child, child.range().start, said);
+    }
+
+    fn breach(&mut self, around: &Parent<'_, '_, '_>, breach: Breach, skip_until: &mut usize) {
+        let Parent { node, name: parent, children, names, last_known } = *around;
+        let is_root = node.parent_element().is_none();
+        match breach {
+            Breach::Missing { before, names: missing, after } => {
+                let next = before.and_then(|child| children.get(child));
+                let at = next.map_or_else(|| end_tag(node), |child| child.range().start);
+                let found = before.and_then(|child| names.get(child)).copied().unwrap_or_default();
+                let previous = after.and_then(|child| names.get(child)).copied();
+                for name in missing {
+                    self.missing(node, at, &Missing { parent, name, found, previous, names, is_root });
+                }
+            }
+            Breach::Order { child, expected } => {
+                if let (Some(child), Some(name)) = (children.get(child), names.get(child)) {
+                    let said = Said {
+                        label: "element-order",
+                        severity: Severity::Warning,
+                        message: format!("{name} stands at the wrong place in {parent}"),
+                        found: name,
+                        expected: expected.join(" | "),
+                    };
+                    self.say(*child, child.range().start, said);
+                }
+            }
+            Breach::Repeated { child, expected } => {
+                if let (Some(child), Some(name)) = (children.get(child), names.get(child)) {
+                    let (label, severity) = if *name == "正本" {
+                        ("original-repeated", Severity::Warning)
+                    } else {
+                        ("element-repeated", Severity::Error)
+                    };
+                    let said = Said {
+                        label,
+                        severity,
+                        message: format!("{name} occurs again in {parent}"),
+                        found: name,
+                        expected: expected.join(" | "),
+                    };
+                    self.say(*child, child.range().start, said);
+                }
+            }
+            Breach::Foreign { child, expected } => {
+                let (Some(node), Some(name)) = (children.get(child), names.get(child)) else { return };
+                let (label, message) = match *name {
+                    "地址" if is_root && is_notice(self.grammar.kind()) => {
+                        ("address-in-notice", "a notice has no 地址".to_owned())
+                    }
+                    "機關" if is_root && self.grammar.kind() == Kind::Memo => {
+                        ("sender-form", "the sender of a 簽 is 發文機關 or 單位".to_owned())
+                    }
+                    _ if is_root && last_known.is_some_and(|last| last < child) => {
+                        *skip_until = node.range().end.max(*skip_until);
+                        ("element-extra", format!("{name} follows the last element of {parent}"))
+                    }
+                    _ => {
+                        if self.grammar.rule(name).is_some() {
+                            self.unexpected(*node, parent, &expected.join(" | "));
+                        }
+                        return;
+                    }
+                };
+                let expected = expected.join(" | ");
+                let said = Said { label, severity: Severity::Warning, message, found: name, expected };
+                self.say(*node, node.range().start, said);
+            }
+        }
+    }
+
+    fn missing(&mut self, node: Node<'_, '_>, at: usize, missing: &Missing<'_>) {
+        let Missing { parent, name, found, previous, names, is_root } = *missing;
+        let kind = self.grammar.kind();
+        let detail_again =
+            matches!(previous, None | Some("含附件" | "內含本文與附件之可攜式文件檔名" | "本別"));
+        let (label, severity) = match name {
+            _ if parent == "正本" && names.is_empty() => ("original-empty", Severity::Warning),
+            _ if kind == Kind::Roster && is_root && names.is_empty() => ("roster-empty", Severity::Warning),
+            _ if kind == Kind::Roster && is_root && found == "含附件" && detail_again => {
+                if name == "機關代碼" {
+                    return; // one report for the whole missing entry
+                }
+                ("roster-dangling", Severity::Warning)
+            }
+            "發文機關" | "單位" if kind == Kind::Memo && is_root && names.contains(&"機關") => return,
+            "發文字號" if is_root => ("number-missing", Severity::Warning),
+            "開會時間" | "會勘時間" if is_root => ("time-missing", Severity::Warning),
+            "機關代碼" if kind == Kind::Memo => ("code-missing", Severity::Warning),
+            _ => ("element-missing", Severity::Error),
+        };
+        let message = match label {
+            "original-empty" => "正本 names nobody".to_owned(),
+            "roster-empty" => "the roster names nobody".to_owned(),
+            "roster-dangling" => format!("{found} belongs to no entry"),
+            _ if found.is_empty() => format!("{name} is missing at the end of {parent}"),
+            _ => format!("{name} is missing in {parent} before {found}"),
+        };
+        let expected = if label == "roster-dangling" || label == "original-empty" || label == "roster-empty" {
+            self.grammar.rule(parent).map(|rule| rule.automaton.first_names().join(" | ")).unwrap_or_default()
+        } else {
+            name.to_owned()
+        };
+        self.say(node, at, Said { label, severity, message, found, expected });
+    }
+
+    /// Remarks on values, which no DTD makes.
+    fn values(&mut self, node: Node<'_, '_>, name: &str) {
+        match name {
+            "機關代碼" => {
+                let code = text_of(node);
+                match code.len() {
+                    10 => {}
+                    0 if self.grammar.kind() == Kind::Roster => {
+                        self.remark(node, "code-form", "機關代碼 is empty".to_owned(), &code);
+                    }
+                    0 => self.remark(node, "code-missing", "機關代碼 is empty".to_owned(), &code),
+                    17 if code.is_ascii() => {
+                        self.remark(
+                            node,
+                            "code-joined",
+                            format!("{code} holds organisation and unit"),
+                            &code,
+                        );
+                    }
+                    _ if self.grammar.kind() == Kind::Roster => {
+                        self.remark(
+                            node,
+                            "code-form",
+                            format!("{code} has neither 10 nor 17 characters"),
+                            &code,
+                        );
+                    }
+                    _ => {}
+                }
+            }
+            "含附件" => {
+                let words = text_of(node);
+                if !matches!(words.as_str(), "" | "含附件" | "不含附件") {
+                    self.remark(node, "attachments-word", format!("含附件 says {words:?}"), &words);
+                }
+            }
+            "段落" => {
+                let heading = node.attribute("段名").unwrap_or_default().trim_end_matches([':', '：', ' ']);
+                let text = node.children().find(|child| child.is_element() && name_of(*child) == "文字");
+                if let Some(text) = text.filter(|_| !heading.is_empty())
+                    && let Some(rest) = text_of(text).strip_prefix(heading)
+                    && rest.trim_start().starts_with([':', '：'])
+                {
+                    self.remark(text, "heading-repeated", format!("the text repeats {heading}"), heading);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An element whose children do not fit.
+#[derive(Clone, Copy)]
+struct Parent<'a, 'd, 'i> {
+    node: Node<'d, 'i>,
+    name: &'a str,
+    children: &'a [Node<'d, 'i>],
+    names: &'a [&'a str],
+    /// Index of the last child that the model knows.
+    last_known: Option<usize>,
+}
+
+#[derive(Clone, Copy)]
+struct Missing<'a> {
+    parent: &'a str,
+    name: &'a str,
+    found: &'a str,
+    previous: Option<&'a str>,
+    names: &'a [&'a str],
+    is_root: bool,
+}
+
+const fn is_notice(kind: Kind) -> bool {
+    matches!(kind, Kind::MeetingNotice | Kind::InspectionNotice)
+}
+
+/// The tokens of 附件名 as producers write it: separated by blanks or commas.
+pub(crate) fn attachment_tokens(value: &str) -> impl Iterator<Item = &str> {
+    value.split([' ', ',', '\t', '\r', '\n']).filter(|token| !token.is_empty())
+}
+
+/// Where an element's end tag begins (or the element, if it has none).
+fn end_tag(node: Node<'_, '_>) -> usize {
+    let range = node.range();
+    let source = node.document().input_text().get(range.clone()).unwrap_or_default();
+    source.rfind("</").map_or(range.start, |offset| range.start + offset)
+}
+
+/// True if the text that begins here is written as plain white space, not as a character reference or CDATA section.
+fn is_plain(source: &str, at: usize) -> bool {
+    let rest = source.get(at..).unwrap_or_default().trim_start_matches(is_space);
+    !rest.starts_with('&') && !rest.starts_with("<![CDATA[")
+}
+
+/// At most 80 characters of a value.
+fn excerpt(value: &str) -> String {
+    match value.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()),
+        None => value.to_owned(),
+    }
+}
