@@ -143,6 +143,15 @@ impl Error {
         }
     }
 
+    /// Says which operation it was that failed in a statement.
+    pub(crate) fn in_operation(self, operation: &'static str) -> Self {
+        match self {
+            Self::Database { source, .. } => Self::Database { during: operation, source },
+            Self::Full(_) => Self::Full(operation),
+            other => other,
+        }
+    }
+
     /// A failure of the file system under the spool.
     pub(crate) fn spool(name: &str, during: &'static str, source: std::io::Error) -> Self {
         use std::io::ErrorKind;

@@ -1,8 +1,15 @@
 //! What the node knows beside documents: epoch, cursors, announcements, small named values.
 
-use crate::boxes::Announcement;
-use crate::writer::Ticket;
-use crate::{Error, Store};
+use rusqlite::{Connection, params};
+
+use crate::journal::Of;
+use crate::writer::{Ledger, Ticket};
+use crate::{Error, NODE, Store, signed, unsigned};
+
+pub(crate) const EPOCH: &str = "store.epoch";
+pub(crate) const OFFERS: &str = "store.offers";
+pub(crate) const OUTCOMES: &str = "store.outcomes";
+const ANNOUNCEMENTS: &str = "store.announcements";
 
 /// How far we have read at the center, within its epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,26 +24,95 @@ pub struct Cursors {
     pub announcements: u64,
 }
 
+/// A notice of the center.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Announcement {
+    /// Its number at the center.
+    pub number: u64,
+    /// When published.
+    pub time: i64,
+    /// One line.
+    pub title: String,
+    /// Plain text.
+    pub body: String,
+}
+
+fn get(conn: &Connection, key: &str) -> Result<Option<Vec<u8>>, Error> {
+    use rusqlite::OptionalExtension;
+    let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    Ok(statement.query_row([key], |r| r.get(0)).optional()?)
+}
+
+fn set(ledger: &Ledger, key: &str, value: &[u8]) -> Result<(), Error> {
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    ledger.execute(sql, params![key, value])?;
+    Ok(())
+}
+
+fn cursor(conn: &Connection, key: &str) -> Result<u64, Error> {
+    Ok(get(conn, key)?.and_then(|v| v.try_into().ok()).map_or(0, u64::from_be_bytes))
+}
+
+/// Moves a cursor forward; an older number leaves it where it is.
+pub(crate) fn move_cursor(ledger: &Ledger, key: &str, to: u64) -> Result<(), Error> {
+    if to > cursor(ledger.conn(), key)? { set(ledger, key, &to.to_be_bytes()) } else { Ok(()) }
+}
+
+/// The center's epoch as last seen.
+pub(crate) fn current_epoch(conn: &Connection) -> Result<[u8; 16], Error> {
+    Ok(get(conn, EPOCH)?.and_then(|v| v.try_into().ok()).unwrap_or_default())
+}
+
 impl Store {
     /// The epoch and the cursors.
     ///
     /// # Errors
     /// Those of reading the database.
     pub fn cursors(&self) -> Result<Cursors, Error> {
-        unimplemented!()
+        self.read("reading the cursors", |conn| {
+            Ok(Cursors {
+                epoch: current_epoch(conn)?,
+                offers: cursor(conn, OFFERS)?,
+                outcomes: cursor(conn, OUTCOMES)?,
+                announcements: cursor(conn, ANNOUNCEMENTS)?,
+            })
+        })
     }
 
     /// The center's epoch is `epoch`. If it is another one than stored, all cursors go back to 0 and a journal line is
-    /// written; returns whether it was.
+    /// written (an alarm, unless it is the first); returns whether it was another.
     pub fn epoch(&self, epoch: [u8; 16], at: i64) -> Ticket<bool> {
-        let _ = (epoch, at);
-        unimplemented!()
+        self.write("epoch", move |ledger| {
+            let known = get(ledger.conn(), EPOCH)?;
+            if known.as_deref() == Some(&epoch) {
+                return Ok(false);
+            }
+            set(ledger, EPOCH, &epoch)?;
+            for key in [OFFERS, OUTCOMES, ANNOUNCEMENTS] {
+                ledger.execute("DELETE FROM meta WHERE key = ?1", [key])?;
+            }
+            // what the center refused before it may take now
+            ledger.execute("UPDATE receipt SET label = '' WHERE kind = 'answer' AND sent_at IS NULL", [])?;
+            let hex = crate::hex(&epoch);
+            if known.is_some() {
+                ledger.alarm(at, NODE, "epoch-changed", Of::Node, &hex)?;
+            } else {
+                ledger.log(at, NODE, "epoch", Of::Node, &hex)?;
+            }
+            Ok(true)
+        })
     }
 
-    /// Sets a small value of the caller's. Keys beginning with `store.` are ours.
+    /// Sets a small value of the caller's; a value that is only looked up needs no journal line. Keys beginning with
+    /// `store.` are ours and refused (`bad-request`).
     pub fn set_meta(&self, key: &str, value: Vec<u8>) -> Ticket<()> {
-        let _ = (key, value);
-        unimplemented!()
+        let key = key.to_owned();
+        self.write("set-meta", move |ledger| {
+            if key.starts_with("store.") {
+                return Err(Error::Bad("this key is the store's own"));
+            }
+            set(ledger, &key, &value)
+        })
     }
 
     /// A value set before.
@@ -44,14 +120,45 @@ impl Store {
     /// # Errors
     /// Those of reading the database.
     pub fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let _ = key;
-        unimplemented!()
+        self.read("reading a value", |conn| get(conn, key))
     }
 
     /// Stores notices of the center and moves their cursor. Known numbers are left as they are; returns how many were
     /// new.
     pub fn announced(&self, notices: Vec<Announcement>, at: i64) -> Ticket<u32> {
-        let _ = (notices, at);
-        unimplemented!()
+        self.write("announced", move |ledger| {
+            let mut new = 0;
+            for notice in notices {
+                let sql = "INSERT INTO announcement (number, time, title, body, stored_at) VALUES (?1, ?2, ?3, ?4, ?5)
+                           ON CONFLICT (number) DO NOTHING";
+                let number = signed(notice.number)?;
+                if ledger.execute(sql, params![number, notice.time, notice.title, notice.body, at])? > 0 {
+                    new += 1;
+                    ledger.log(at, NODE, "announcement", Of::Node, &format!("{number} {}", notice.title))?;
+                }
+                move_cursor(ledger, ANNOUNCEMENTS, notice.number)?;
+            }
+            Ok(new)
+        })
+    }
+
+    /// Notices of the center, newest first.
+    ///
+    /// # Errors
+    /// Those of reading the database.
+    pub fn announcements(&self, limit: u32) -> Result<Vec<Announcement>, Error> {
+        self.read("reading announcements", |conn| {
+            let sql = "SELECT number, time, title, body FROM announcement ORDER BY number DESC LIMIT ?1";
+            let mut statement = conn.prepare_cached(sql)?;
+            let rows = statement.query_map([limit], |r| {
+                Ok(Announcement {
+                    number: unsigned(r.get(0)?),
+                    time: r.get(1)?,
+                    title: r.get(2)?,
+                    body: r.get(3)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 }

@@ -1,11 +1,17 @@
 //! Content files: containers and sealed bytes on their way. Written under a temporary name, fsynced, renamed, folder
 //! fsynced; only then may a row name them.
 
-use std::fs::File;
-use std::io::Write;
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::{Error, fail_point};
+
+/// What a file is called while it is being written: behind its name.
+const DRAFT: &str = ".draft";
+/// What a file is called that is fetched piece by piece.
+const PARTIAL: &str = ".partial";
 
 /// The folder of content files. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -19,11 +25,19 @@ pub struct Draft {
     file: File,
     spool: Spool,
     name: String,
-    kept: bool,
+    written_as: PathBuf,
+    /// Dropped, it stays.
+    stays: bool,
 }
 
 impl Spool {
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    pub(crate) fn open_folder(folder: PathBuf) -> Result<Self, Error> {
+        crate::private_folder(&folder)?;
+        Ok(Self { folder })
+    }
+
+    /// One that is there already, or not.
+    pub(crate) const fn at(folder: PathBuf) -> Self {
         Self { folder }
     }
 
@@ -34,23 +48,29 @@ impl Spool {
     }
 
     /// Begins a content file that will have `name`. Names are ours: ASCII letters, digits, `.`, `-`, `_`, not
-    /// beginning with a dot, at most 120 bytes.
+    /// beginning with a dot, at most 120 bytes. A file with that name stays until [`Draft::keep`] replaces it.
     ///
     /// # Errors
     /// `bad-request` for another name, `spool-failed`, `disk-full`.
     pub fn create(&self, name: &str) -> Result<Draft, Error> {
-        let _ = name;
-        unimplemented!()
+        let written_as = self.path_with(name, DRAFT)?;
+        let file = private_file(OpenOptions::new().create(true).truncate(true), &written_as)
+            .map_err(|e| Error::spool(name, "created", e))?;
+        Ok(Draft { file, spool: self.clone(), name: name.to_owned(), written_as, stays: false })
     }
 
-    /// A partly fetched file to be continued: what is there already, and the draft at its end. New if there is none.
-    /// Unlike others it survives its drop (see [`Draft::keep_partial`]).
+    /// A file that is fetched piece by piece: the draft at its end, and how much is there already. It survives its
+    /// drop; [`Self::remove`] or [`Draft::keep`] ends it. What a crash left of it may be wrong: check the digest.
     ///
     /// # Errors
     /// As [`Self::create`].
     pub fn resume(&self, name: &str) -> Result<(Draft, u64), Error> {
-        let _ = name;
-        unimplemented!()
+        let written_as = self.path_with(name, PARTIAL)?;
+        let failed = |e| Error::spool(name, "continued", e);
+        let mut file =
+            private_file(OpenOptions::new().create(true).truncate(false), &written_as).map_err(failed)?;
+        let offset = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        Ok((Draft { file, spool: self.clone(), name: name.to_owned(), written_as, stays: true }, offset))
     }
 
     /// Opens a kept content file for reading.
@@ -58,8 +78,7 @@ impl Spool {
     /// # Errors
     /// `spool-missing`, `spool-failed`.
     pub fn open(&self, name: &str) -> Result<File, Error> {
-        let _ = name;
-        unimplemented!()
+        File::open(self.path(name)?).map_err(|e| Error::spool(name, "opened", e))
     }
 
     /// Where a kept content file lies.
@@ -67,27 +86,71 @@ impl Spool {
     /// # Errors
     /// `bad-request` if the name is none of ours.
     pub fn path(&self, name: &str) -> Result<PathBuf, Error> {
-        let _ = name;
-        unimplemented!()
+        self.path_with(name, "")
     }
 
-    /// Removes a content file; it is no error if there is none.
+    /// Removes a content file, also one half fetched; it is no error if there is none. Not fsynced: one that comes
+    /// back after a power cut is an orphan.
     ///
     /// # Errors
     /// `spool-failed`.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
-        let _ = name;
-        unimplemented!()
+        for suffix in ["", PARTIAL] {
+            match std::fs::remove_file(self.path_with(name, suffix)?) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::spool(name, "removed", e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
-    /// Files that no row names: left by a crash between a file and its row. Drafts are among them, partial ones
-    /// (see [`Self::resume`]) are not.
+    /// Files that no row names (`known`), left by a crash between a file and its row; drafts and half-fetched ones are
+    /// among them. To be asked at start, before anything is written, and removed with [`Self::sweep`].
     ///
     /// # Errors
     /// `spool-failed`.
     pub fn orphans(&self, known: &[String]) -> Result<Vec<String>, Error> {
-        let _ = known;
-        unimplemented!()
+        let known: HashSet<&str> = known.iter().map(String::as_str).collect();
+        let failed = |e| Error::spool("*", "listed", e);
+        let mut orphans = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            if !known.contains(name.as_str()) {
+                orphans.push(name);
+            }
+        }
+        Ok(orphans)
+    }
+
+    /// Removes orphans except the half-fetched files whose final names are in `resumable`; returns how many.
+    ///
+    /// # Errors
+    /// `spool-failed`.
+    pub fn sweep(&self, known: &[String], resumable: &[String]) -> Result<u32, Error> {
+        let mut swept = 0;
+        for name in self.orphans(known)? {
+            let wanted = name.strip_suffix(PARTIAL).is_some_and(|n| resumable.iter().any(|r| r == n));
+            if !wanted {
+                std::fs::remove_file(self.folder.join(&name))
+                    .map_err(|e| Error::spool(&name, "removed", e))?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    fn path_with(&self, name: &str, suffix: &str) -> Result<PathBuf, Error> {
+        let ours = !name.is_empty()
+            && name.len() <= 120
+            && !name.starts_with('.')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+            && ![DRAFT, PARTIAL].iter().any(|s| name.ends_with(s));
+        if !ours {
+            return Err(Error::Bad("a content file can't have this name"));
+        }
+        Ok(self.folder.join(format!("{name}{suffix}")))
     }
 }
 
@@ -95,27 +158,53 @@ impl Draft {
     /// Makes it durable under its name and returns its length: fsync, rename, fsync of the folder.
     ///
     /// # Errors
-    /// `spool-failed`, `disk-full`.
-    pub fn keep(self) -> Result<u64, Error> {
-        unimplemented!()
+    /// `spool-failed`, `disk-full`; then a file that stood under that name may or may not have been replaced.
+    pub fn keep(mut self) -> Result<u64, Error> {
+        let length = self.make_durable().map_err(|e| Error::spool(&self.name, "made durable", e))?;
+        self.stays = true;
+        Ok(length)
     }
 
-    /// Leaves what is written for [`Spool::resume`].
-    pub fn keep_partial(mut self) {
-        self.kept = true;
-        let _ = (&self.file, &self.spool, &self.name);
+    fn make_durable(&self) -> std::io::Result<u64> {
+        let length = self.file.metadata()?.len();
+        fail_point!("spool.before-fsync");
+        self.file.sync_all()?;
+        fail_point!("spool.before-rename");
+        std::fs::rename(&self.written_as, self.spool.folder.join(&self.name))?;
+        fail_point!("spool.before-folder-fsync");
+        File::open(&self.spool.folder)?.sync_all()?;
+        fail_point!("spool.kept");
+        Ok(length)
     }
 
-    /// Where it is being written.
+    /// Throws away what was written so far (a half-fetched file that turned out wrong).
+    ///
+    /// # Errors
+    /// `spool-failed`.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        let name = &self.name;
+        self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(|e| Error::spool(name, "emptied", e))
+    }
+
+    /// Where it is being written: for something that wants a path.
     #[must_use]
-    pub fn path(&self) -> PathBuf {
-        unimplemented!()
+    pub fn path(&self) -> &Path {
+        &self.written_as
     }
 
-    /// The file, to be handed to something that wants one.
+    /// The file: for something that wants one, or reads back what was written.
     #[must_use]
-    pub fn file(&mut self) -> &mut File {
+    pub const fn file(&mut self) -> &mut File {
         &mut self.file
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.stays {
+            // what stays behind is an orphan, removed at the next start
+            let _ = std::fs::remove_file(&self.written_as);
+        }
     }
 }
 
@@ -127,4 +216,14 @@ impl Write for Draft {
     fn flush(&mut self) -> std::io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Opens for reading and writing what only this user may see.
+fn private_file(options: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.read(true).write(true).open(path)
 }

@@ -1,10 +1,20 @@
 //! The one thread that writes, and the tickets that its callers wait on.
+//!
+//! Commands are drained into groups of at most [`GROUP`]: one transaction, one fsync. Each has a savepoint, so that one
+//! that fails takes nothing of its neighbours along. Answers go out after the COMMIT.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::task::{Context, Poll};
 
-use crate::Error;
+use rusqlite::{CachedStatement, Connection, Params};
+
+use crate::journal::{self, Head, Of};
+use crate::{Error, fail_point};
+
+/// Commands in one transaction at most.
+const GROUP: usize = 256;
 
 /// The answer to a write, given after its COMMIT: `.wait()` in a thread, `.await` in a task. A ticket that is dropped
 /// withdraws nothing: the write happens.
@@ -13,10 +23,6 @@ use crate::Error;
 pub struct Ticket<T>(oneshot::Receiver<Result<T, Error>>);
 
 impl<T> Ticket<T> {
-    pub(crate) const fn new(receiver: oneshot::Receiver<Result<T, Error>>) -> Self {
-        Self(receiver)
-    }
-
     /// Blocks until the write is durable or has failed.
     ///
     /// # Errors
@@ -44,5 +50,162 @@ impl<T> Future for Answered<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(Error::Closed)))
+    }
+}
+
+/// Told how the COMMIT went, gives the answer.
+type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
+/// A command: given the ledger, or why there is none, it says whether it failed and how to answer.
+pub(crate) type Job = Box<dyn FnOnce(Result<&mut Ledger, Error>) -> (Result<(), Error>, Reply) + Send>;
+
+/// Packs an operation and its ticket.
+pub(crate) fn job<T, F>(during: &'static str, operation: F) -> (Job, Ticket<T>)
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Ledger) -> Result<T, Error> + Send + 'static,
+{
+    let (sender, receiver) = oneshot::channel();
+    let job: Job = Box::new(move |ledger| {
+        let result = ledger.and_then(operation).map_err(|e| e.in_operation(during));
+        let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
+        let reply: Reply = Box::new(move |committed| {
+            // a caller that no longer waits is no trouble
+            let _ = sender.send(result.and_then(|value| committed.map(|()| value)));
+        });
+        (outcome, reply)
+    });
+    (job, Ticket(receiver))
+}
+
+/// What a command works on: the connection inside a transaction, and the end of the journal's chain.
+pub(crate) struct Ledger {
+    conn: Connection,
+    head: Head,
+}
+
+impl Ledger {
+    pub(crate) fn new(conn: Connection) -> Result<Self, Error> {
+        let head = journal::head(&conn)?;
+        Ok(Self { conn, head })
+    }
+
+    /// A statement, prepared once.
+    pub(crate) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Error> {
+        Ok(self.conn.prepare_cached(sql)?)
+    }
+
+    /// Changes rows; returns how many.
+    pub(crate) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Error> {
+        Ok(self.prepare(sql)?.execute(params)?)
+    }
+
+    /// Inserts a row; returns its number.
+    pub(crate) fn insert(&self, sql: &str, params: impl Params) -> Result<i64, Error> {
+        Ok(self.prepare(sql)?.insert(params)?)
+    }
+
+    /// The first row, if there is one.
+    pub(crate) fn find<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        map: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        use rusqlite::OptionalExtension;
+        Ok(self.prepare(sql)?.query_row(params, map).optional()?)
+    }
+
+    /// The connection, for what reads and writes have in common.
+    pub(crate) const fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// Adds a line to the journal.
+    pub(crate) fn log(
+        &mut self,
+        at: i64,
+        actor: &str,
+        event: &str,
+        of: Of,
+        detail: &str,
+    ) -> Result<u64, Error> {
+        self.head = journal::append(&self.conn, self.head, at, actor, event, of, detail, false)?;
+        Ok(self.head.seq)
+    }
+
+    /// Adds a line that a person must look at.
+    pub(crate) fn alarm(
+        &mut self,
+        at: i64,
+        actor: &str,
+        event: &str,
+        of: Of,
+        detail: &str,
+    ) -> Result<u64, Error> {
+        self.head = journal::append(&self.conn, self.head, at, actor, event, of, detail, true)?;
+        Ok(self.head.seq)
+    }
+}
+
+/// Runs until every sender is gone.
+pub(crate) fn run(mut ledger: Ledger, jobs: &mpsc::Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let group: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1)).collect();
+        let (replies, committed) = ledger.transact(group);
+        for reply in replies {
+            reply(committed.clone());
+        }
+    }
+}
+
+impl Ledger {
+    /// One transaction for a group of commands.
+    fn transact(&mut self, group: Vec<Job>) -> (Vec<Reply>, Result<(), Error>) {
+        let before = self.head;
+        let mut replies = Vec::with_capacity(group.len());
+        let mut outcome = self.run_sql("BEGIN IMMEDIATE");
+        for job in group {
+            if outcome.is_ok() {
+                outcome = self.guarded(job, &mut replies);
+            } else {
+                replies.push(job(outcome.clone().map(|()| &mut *self)).1);
+            }
+        }
+        fail_point!("store.before-commit");
+        let committed = outcome.and_then(|()| self.run_sql("COMMIT"));
+        fail_point!("store.after-commit");
+        if committed.is_err() {
+            if !self.conn.is_autocommit() {
+                let _ = self.run_sql("ROLLBACK");
+            }
+            self.head = before;
+        }
+        (replies, committed)
+    }
+
+    /// One command in its savepoint. An error here is one of the whole transaction.
+    fn guarded(&mut self, job: Job, replies: &mut Vec<Reply>) -> Result<(), Error> {
+        let before = self.head;
+        if let Err(error) = self.run_sql("SAVEPOINT command") {
+            replies.push(job(Err(error.clone())).1);
+            return Err(error);
+        }
+        let (done, reply) = job(Ok(&mut *self));
+        replies.push(reply);
+        if self.conn.is_autocommit() {
+            // SQLite undoes the whole transaction by itself when the disk is full or fails
+            return Err(done.err().unwrap_or(Error::Full("a command")));
+        }
+        if done.is_err() {
+            self.head = before;
+            self.run_sql("ROLLBACK TO command")?;
+        }
+        self.run_sql("RELEASE command")
+    }
+
+    fn run_sql(&self, sql: &'static str) -> Result<(), Error> {
+        let mut statement = self.conn.prepare_cached(sql).map_err(|e| Error::sqlite(sql, e))?;
+        statement.execute([]).map_err(|e| Error::sqlite(sql, e))?;
+        Ok(())
     }
 }
