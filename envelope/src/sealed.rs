@@ -1,14 +1,28 @@
-//! The sealed message: CMS AuthEnvelopedData with AES-256-GCM (RFC 5083, 5084), as a stream.
+//! The sealed message: CMS AuthEnvelopedData with AES-256-GCM (RFC 5083, 5084), written and read as a stream with
+//! constant memory.
+//!
+//! Definite-length DER, id-data, 12-byte random nonce, ICVlen 16 written out, no attributes, no originatorInfo; one
+//! KeyTransRecipientInfo per recipient, by issuer and serial number.
+//!
+//! A key that does not unwrap, a content key of a wrong length and a wrong tag are one outcome, [`Error::Unreadable`],
+//! by one path that goes on with a random key (RFC 3218 §2.3.2): the answer tells nothing about the padding.
 
-use crate::Digest;
 use crate::error::Error;
-use crate::key::{Certificate, UnwrapKey};
+use crate::gcm::{Gcm, MAX_PLAINTEXT};
+use crate::key::{Certificate, KeyErrorKind, UnwrapKey, WrapScheme};
+use crate::tlv::{self, Der};
+use crate::{Digest, digest_of, oid, signed, zip};
+use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::rsa::{
+    OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey, PublicEncryptingKey,
+};
 use std::io::{Read, Write};
+use zeroize::Zeroizing;
 
 /// Whom to seal to.
 #[derive(Clone, Debug)]
 pub struct Recipient {
-    /// Its encryption certificate.
+    /// Its encryption certificate. The caller has checked its chain and key usage.
     pub certificate: Certificate,
     /// Whether its key can RSAES-OAEP with SHA-256; else PKCS#1 v1.5.
     pub oaep: bool,
@@ -16,6 +30,11 @@ pub struct Recipient {
 
 /// The most recipients of one sealed message.
 pub const MAX_RECIPIENTS: usize = 1_000;
+/// Longest KeyTransRecipientInfo that is read, bytes.
+const MAX_RECIPIENT_INFO: u64 = 8 * 1024;
+const BUFFER: usize = 64 * 1024;
+const TAG: usize = 16;
+const CIPHERTEXT: u8 = 0x80; // [0] IMPLICIT OCTET STRING, primitive
 
 /// What was sealed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,43 +48,179 @@ pub struct SealedInfo {
 /// Seals as a stream: give it the plaintext by `Write`, then call [`Sealer::finish`].
 pub struct Sealer<W: Write> {
     out: W,
+    gcm: Gcm,
+    hash: Context,
+    left: u64,
+    length: u64,
+    buffer: Vec<u8>,
 }
 
 impl<W: Write> Sealer<W> {
     /// Makes a content key, wraps it for each recipient and writes the header. Exactly `plain_len` bytes must follow.
-    pub fn new(out: W, plain_len: u64, recipients: &[Recipient]) -> Result<Self, Error> {
-        let _ = out;
-        todo!("{plain_len} {recipients:?}")
+    ///
+    /// # Errors
+    /// [`Error::RecipientUnusable`] for a certificate whose key can not be used, [`Error::Argument`] without
+    /// recipients, [`Error::TooLarge`], [`Error::Io`], [`Error::Random`].
+    pub fn new(mut out: W, plain_len: u64, recipients: &[Recipient]) -> Result<Self, Error> {
+        if recipients.is_empty() {
+            return Err(Error::Argument { what: "nobody to seal to" });
+        }
+        if recipients.len() > MAX_RECIPIENTS {
+            return Err(Error::TooLarge { what: "the number of recipients", limit: MAX_RECIPIENTS as u64 });
+        }
+        if plain_len > MAX_PLAINTEXT {
+            return Err(Error::TooLarge { what: "the message", limit: MAX_PLAINTEXT });
+        }
+        let mut key = Zeroizing::new([0; 32]);
+        let mut nonce = [0; 12];
+        aws_lc_rs::rand::fill(key.as_mut()).map_err(|_| Error::Random)?;
+        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Error::Random)?;
+        let mut infos = recipients.iter().map(|r| recipient_info(r, &key)).collect::<Result<Vec<_>, _>>()?;
+        infos.sort();
+        infos.dedup();
+        let header = header(&tlv::set_of(tlv::SET, infos), &nonce, plain_len);
+        let mut hash = Context::new(&SHA256);
+        hash.update(&header);
+        out.write_all(&header)?;
+        let length = header.len() as u64 + plain_len + 2 + TAG as u64;
+        Ok(Self { out, gcm: Gcm::new(&key, &nonce), hash, left: plain_len, length, buffer: vec![0; BUFFER] })
     }
-    /// Length of the whole sealed message, known from the start.
+
+    /// Length of the whole sealed message in bytes, known from the start.
     pub fn length(&self) -> u64 {
-        todo!()
+        self.length
     }
-    /// Writes the tag. Fewer bytes than announced are an error.
-    pub fn finish(self) -> Result<(SealedInfo, W), Error> {
-        let _ = self.out;
-        todo!()
+
+    /// Writes the tag and flushes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when fewer bytes than announced were written, [`Error::Io`].
+    pub fn finish(mut self) -> Result<(SealedInfo, W), Error> {
+        if self.left > 0 {
+            return Err(Error::Argument { what: "fewer bytes than announced" });
+        }
+        let mac = tlv::element(tlv::OCTET_STRING, &[&self.gcm.tag()]);
+        self.hash.update(&mac);
+        self.out.write_all(&mac)?;
+        self.out.flush()?;
+        Ok((SealedInfo { length: self.length, sha256: digest_of(self.hash) }, self.out))
     }
 }
 
 impl<W: Write> Write for Sealer<W> {
-    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
-        self.out.write(buf)
+    fn write(&mut self, plain: &[u8]) -> std::io::Result<usize> {
+        let take = plain.len().min(self.buffer.len());
+        let (Some(from), Some(to)) = (plain.get(..take), self.buffer.get_mut(..take)) else { return Ok(0) };
+        self.left = self.left.checked_sub(take as u64).ok_or_else(|| {
+            std::io::Error::new(std::io::ErrorKind::InvalidInput, "more bytes than announced")
+        })?;
+        to.copy_from_slice(from);
+        self.gcm.encrypt(to);
+        self.hash.update(to);
+        self.out.write_all(to)?;
+        Ok(take)
     }
+
     fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
     }
 }
 
 /// Seals exactly `plain_len` bytes of `source` to the recipients.
+///
+/// # Errors
+/// As [`Sealer`]; [`Error::FileChanged`] when `source` has fewer or more bytes.
 pub fn seal(
-    source: impl Read,
+    mut source: impl Read,
     plain_len: u64,
     recipients: &[Recipient],
     out: impl Write,
 ) -> Result<SealedInfo, Error> {
-    let _ = (source, out);
-    todo!("{plain_len} {recipients:?}")
+    let changed = || Error::FileChanged { name: "container".to_owned() };
+    let mut sealer = Sealer::new(out, plain_len, recipients)?;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let n = zip::read(&mut source, &mut buffer)?;
+        if n as u64 > sealer.left {
+            return Err(changed());
+        }
+        if n == 0 {
+            break;
+        }
+        sealer.write_all(buffer.get(..n).unwrap_or_default())?;
+    }
+    if sealer.left > 0 {
+        return Err(changed());
+    }
+    sealer.finish().map(|(info, _)| info)
+}
+
+/// KeyTransRecipientInfo (RFC 5652 §6.2.1), version 0.
+fn recipient_info(recipient: &Recipient, key: &[u8; 32]) -> Result<Vec<u8>, Error> {
+    let certificate = &recipient.certificate;
+    let unusable = || Error::RecipientUnusable { subject: certificate.subject().to_owned() };
+    if !certificate.rsa_bits().is_some_and(|bits| (2048..=8192).contains(&bits)) {
+        return Err(unusable());
+    }
+    let public = PublicEncryptingKey::from_der(certificate.public_key()).map_err(|_| unusable())?;
+    let mut wrapped = vec![0; public.key_size_bytes()];
+    let scheme = if recipient.oaep {
+        let public = OaepPublicEncryptingKey::new(public).map_err(|_| unusable())?;
+        public.encrypt(&OAEP_SHA256_MGF1SHA256, key, &mut wrapped, None).map_err(|_| unusable())?;
+        WrapScheme::OaepSha256
+    } else {
+        let public = Pkcs1PublicEncryptingKey::new(public).map_err(|_| unusable())?;
+        public.encrypt(key, &mut wrapped).map_err(|_| unusable())?;
+        WrapScheme::Pkcs1
+    };
+    Ok(tlv::element(
+        tlv::SEQUENCE,
+        &[
+            &tlv::unsigned(tlv::INTEGER, 0),
+            &signed::issuer_and_serial_der(certificate),
+            &wrap_algorithm(scheme),
+            &tlv::element(tlv::OCTET_STRING, &[&wrapped]),
+        ],
+    ))
+}
+
+/// rsaEncryption with NULL (RFC 8017), or RSAES-OAEP with SHA-256 for hash and MGF1 (RFC 4055 §4.1).
+fn wrap_algorithm(scheme: WrapScheme) -> Vec<u8> {
+    let null: &[u8] = &[tlv::NULL, 0];
+    match scheme {
+        WrapScheme::Pkcs1 => tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::RSA), null]),
+        WrapScheme::OaepSha256 => {
+            let hash = tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::SHA256), null]);
+            let mgf = tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::MGF1), &hash]);
+            let parameters = tlv::element(
+                tlv::SEQUENCE,
+                &[&tlv::element(tlv::CONTEXT_0, &[&hash]), &tlv::element(tlv::CONTEXT_1, &[&mgf])],
+            );
+            tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::RSAES_OAEP), &parameters])
+        }
+    }
+}
+
+/// Everything before the ciphertext. The lengths of all that encloses it follow from `plain_len`.
+fn header(recipient_infos: &[u8], nonce: &[u8; 12], plain_len: u64) -> Vec<u8> {
+    let parameters = tlv::element(
+        tlv::SEQUENCE,
+        &[&tlv::element(tlv::OCTET_STRING, &[nonce]), &tlv::unsigned(tlv::INTEGER, TAG as u64)],
+    );
+    let algorithm = tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::AES256_GCM), &parameters]);
+    // From the inside out: each step puts a header before what it encloses.
+    let mut out = tlv::make_header(CIPHERTEXT, plain_len);
+    let enclose = |out: &mut Vec<u8>, tag: u8, before: &[&[u8]], after: u64| {
+        let inner = [&before.concat(), out.as_slice()].concat();
+        *out = tlv::make_header(tag, inner.len() as u64 + after);
+        out.extend_from_slice(&inner);
+    };
+    let mac = 2 + TAG as u64;
+    enclose(&mut out, tlv::SEQUENCE, &[&tlv::oid(&oid::DATA), &algorithm], plain_len);
+    enclose(&mut out, tlv::SEQUENCE, &[&tlv::unsigned(tlv::INTEGER, 0), recipient_infos], plain_len + mac);
+    enclose(&mut out, tlv::CONTEXT_0, &[], plain_len + mac);
+    enclose(&mut out, tlv::SEQUENCE, &[&tlv::oid(&oid::AUTH_ENVELOPED_DATA)], plain_len + mac);
+    out
 }
 
 /// What was opened.
@@ -86,13 +241,221 @@ pub struct Opened {
 ///
 /// # Errors
 /// [`Error::NotForUs`] when none of `keys` is addressed; [`Error::Unreadable`] when the key does not unwrap or the tag
-/// is wrong (one outcome); [`Error::Key`] when a key of ours could not be used just now; [`Error::SealedMalformed`].
+/// is wrong (one outcome); [`Error::Key`] when a key of ours could not be used just now; [`Error::SealedMalformed`];
+/// [`Error::Io`].
 pub fn open(
     sealed: impl Read,
     length: u64,
     keys: &[&dyn UnwrapKey],
-    out: impl Write,
+    mut out: impl Write,
 ) -> Result<Opened, Error> {
-    let _ = (sealed, length, keys.len(), out);
-    todo!()
+    let mut source = Pull { source: sealed, hash: Context::new(&SHA256), left: length };
+    let mut wrapped = Vec::new();
+    // Each enclosing element must end where the message ends: so there is nothing behind it.
+    source.enclosing(tlv::SEQUENCE)?;
+    source.exactly(&tlv::oid(&oid::AUTH_ENVELOPED_DATA), "another content type than AuthEnvelopedData")?;
+    source.enclosing(tlv::CONTEXT_0)?;
+    source.enclosing(tlv::SEQUENCE)?;
+    source.exactly(&tlv::unsigned(tlv::INTEGER, 0), "another version, or originatorInfo")?;
+    let mut infos_left = source.begin(tlv::SET)?;
+    let certificates: Vec<Certificate> = keys.iter().map(|k| k.certificate()).collect();
+    let ours: Vec<Vec<u8>> = certificates.iter().map(signed::issuer_and_serial_der).collect();
+    let mut count = 0;
+    while infos_left > 0 {
+        count += 1;
+        if count > MAX_RECIPIENTS {
+            return Err(Error::TooLarge { what: "the number of recipients", limit: MAX_RECIPIENTS as u64 });
+        }
+        let before = source.left;
+        let info_len = source.begin(tlv::SEQUENCE)?;
+        if info_len > MAX_RECIPIENT_INFO {
+            return Err(malformed("a recipient's part is too long"));
+        }
+        let info = source.bytes(info_len)?;
+        infos_left =
+            infos_left.checked_sub(before - source.left).ok_or(malformed("the list of recipients"))?;
+        if let Some(found) = read_recipient(&info, &ours)? {
+            wrapped.push(found);
+        }
+    }
+    source.enclosing_before_mac()?;
+    source.exactly(&tlv::oid(&oid::DATA), "another inner content type than data")?;
+    let nonce = read_algorithm(&mut source)?;
+    let plain_len = source.begin(CIPHERTEXT)?;
+    if source.left != plain_len + 2 + TAG as u64 || plain_len > MAX_PLAINTEXT {
+        return Err(malformed("the ciphertext does not end where the tag begins"));
+    }
+    if wrapped.is_empty() {
+        return Err(Error::NotForUs);
+    }
+    let (position, content_key) = unwrap(keys, &wrapped)?;
+    let key = certificates.get(position).cloned().ok_or(Error::NotForUs)?;
+
+    let mut gcm = Gcm::new(&content_key, &nonce);
+    let mut hash = Context::new(&SHA256);
+    let mut buffer = Zeroizing::new(vec![0; BUFFER]);
+    let mut left = plain_len;
+    while left > 0 {
+        let want = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER);
+        let chunk = buffer.get_mut(..want).unwrap_or_default();
+        source.fill(chunk)?;
+        gcm.decrypt(chunk);
+        hash.update(chunk);
+        out.write_all(chunk)?;
+        left -= want as u64;
+    }
+    if source.begin(tlv::OCTET_STRING)? != TAG as u64 {
+        return Err(malformed("a tag of another length"));
+    }
+    let mut tag = [0; TAG];
+    source.fill(&mut tag)?;
+    if aws_lc_rs::constant_time::verify_slices_are_equal(&gcm.tag(), &tag).is_err() {
+        return Err(Error::Unreadable);
+    }
+    out.flush()?;
+    Ok(Opened { length: plain_len, sha256: digest_of(hash), sealed_sha256: digest_of(source.hash), key })
+}
+
+const fn malformed(what: &'static str) -> Error {
+    Error::SealedMalformed { what }
+}
+
+/// A content key wrapped for one of our keys.
+struct Wrapped {
+    key: usize,
+    scheme: WrapScheme,
+    bytes: Vec<u8>,
+}
+
+/// The inside of one RecipientInfo; `None` when it is for someone else.
+fn read_recipient(info: &[u8], ours: &[Vec<u8>]) -> Result<Option<Wrapped>, Error> {
+    const WHAT: &str = "a recipient's part";
+    let not_der = |_| malformed(WHAT);
+    let mut fields = Der::new(info, WHAT);
+    let version = fields.small().map_err(not_der)?;
+    let rid = fields.expect(tlv::SEQUENCE).map_err(not_der)?.raw;
+    let algorithm = fields.expect(tlv::SEQUENCE).map_err(not_der)?.raw;
+    let wrapped = fields.octets().map_err(not_der)?;
+    fields.end().map_err(not_der)?;
+    if version != 0 {
+        return Err(malformed("a recipient's version"));
+    }
+    let Some(key) = ours.iter().position(|own| own == rid) else { return Ok(None) };
+    let scheme = [WrapScheme::Pkcs1, WrapScheme::OaepSha256]
+        .into_iter()
+        .find(|scheme| wrap_algorithm(*scheme) == algorithm)
+        .ok_or(Error::WrongAlgorithm { what: "the key wrapping" })?;
+    Ok(Some(Wrapped { key, scheme, bytes: wrapped.to_vec() }))
+}
+
+/// AES-256-GCM with a 12-byte nonce and ICVlen 16; gives the nonce.
+fn read_algorithm<R: Read>(source: &mut Pull<R>) -> Result<[u8; 12], Error> {
+    const WHAT: &str = "the parameters of the content encryption";
+    let length = source.begin(tlv::SEQUENCE)?;
+    if length > 64 {
+        return Err(malformed(WHAT));
+    }
+    let bytes = source.bytes(length)?;
+    let mut algorithm = Der::new(&bytes, WHAT);
+    if algorithm.oid().map_err(|_| malformed(WHAT))? != oid::AES256_GCM {
+        return Err(Error::WrongAlgorithm { what: "the content encryption" });
+    }
+    let read = |algorithm: &mut Der<'_>| -> Result<([u8; 12], u32), Error> {
+        let mut parameters = algorithm.inside(tlv::SEQUENCE)?;
+        algorithm.end()?;
+        let nonce = parameters.octets()?.try_into().map_err(|_| malformed(WHAT))?;
+        let icv = parameters.small()?;
+        parameters.end()?;
+        Ok((nonce, icv))
+    };
+    match read(&mut algorithm) {
+        Ok((nonce, 16)) => Ok(nonce),
+        _ => Err(malformed("nonce or ICV length")),
+    }
+}
+
+/// Unwraps with the first of our keys that can be used. What does not unwrap to 32 bytes gives a random key.
+fn unwrap(keys: &[&dyn UnwrapKey], wrapped: &[Wrapped]) -> Result<(usize, Zeroizing<[u8; 32]>), Error> {
+    let mut content_key = Zeroizing::new([0; 32]);
+    aws_lc_rs::rand::fill(content_key.as_mut()).map_err(|_| Error::Random)?;
+    let mut reason = None;
+    for candidate in wrapped {
+        let Some(key) = keys.get(candidate.key) else { continue };
+        match key.unwrap(candidate.scheme, &candidate.bytes) {
+            Ok(unwrapped) => {
+                if unwrapped.len() == content_key.len() {
+                    content_key.copy_from_slice(&unwrapped);
+                }
+                return Ok((candidate.key, content_key));
+            }
+            Err(e) if e.kind() == KeyErrorKind::Refused => return Ok((candidate.key, content_key)),
+            // An old card may be away while the new one is there.
+            Err(e) => {
+                reason.get_or_insert(e);
+            }
+        }
+    }
+    Err(reason.map_or(Error::NotForUs, Error::Key))
+}
+
+/// Reads DER from a stream of known length, hashing all of it.
+struct Pull<R> {
+    source: R,
+    hash: Context,
+    /// Bytes of the message that have not been read.
+    left: u64,
+}
+
+impl<R: Read> Pull<R> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
+        self.left = self.left.checked_sub(buffer.len() as u64).ok_or(malformed("it is cut short"))?;
+        self.source.read_exact(buffer)?;
+        self.hash.update(buffer);
+        Ok(())
+    }
+
+    /// `length` bytes; the caller has bounded `length`.
+    fn bytes(&mut self, length: u64) -> Result<Vec<u8>, Error> {
+        if length > self.left {
+            return Err(malformed("it is cut short"));
+        }
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| malformed("it is too long"))?];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The header of an element with this tag; gives the length of its value, which is in the message.
+    fn begin(&mut self, tag: u8) -> Result<u64, Error> {
+        let mut header = vec![0; 2];
+        self.fill(&mut header)?;
+        if let [_, first @ 0x81..=0x86] = *header {
+            let more = self.bytes(u64::from(first & 0x7f))?;
+            header.extend(more);
+        }
+        let (found, length, _) = tlv::header(&header).ok_or(malformed("not definite-length DER"))?;
+        if found != tag {
+            return Err(malformed("an element where another belongs"));
+        }
+        let length = length as u64;
+        if length > self.left { Err(malformed("it is cut short")) } else { Ok(length) }
+    }
+
+    /// An element that reaches to the end of the message.
+    fn enclosing(&mut self, tag: u8) -> Result<(), Error> {
+        if self.begin(tag)? == self.left { Ok(()) } else { Err(malformed("bytes behind the message")) }
+    }
+
+    /// EncryptedContentInfo: reaches to the tag.
+    fn enclosing_before_mac(&mut self) -> Result<(), Error> {
+        let length = self.begin(tlv::SEQUENCE)?;
+        if self.left.checked_sub(length) == Some(2 + TAG as u64) {
+            Ok(())
+        } else {
+            Err(malformed("a tag of another length, or attributes"))
+        }
+    }
+
+    fn exactly(&mut self, expected: &[u8], what: &'static str) -> Result<(), Error> {
+        if self.bytes(expected.len() as u64)? == expected { Ok(()) } else { Err(malformed(what)) }
+    }
 }
