@@ -31,7 +31,7 @@ mod rows;
 mod schema;
 pub mod spool;
 pub mod state;
-pub mod verdict;
+mod verdict;
 mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use crate::journal::Of;
 use crate::state::{Document, Line, Priority, Word};
 use crate::writer::{Ledger, Ticket};
+pub use crate::verdict::{Effect, VerdictLine, Verdicts};
 use crate::{DUPLICATE, Digest, DocumentId, Error, NODE, Store, hex, signed};
 
 /// What a document says of itself, for lists and searches. Empty where it does not say or could not be read.
@@ -573,14 +574,14 @@ impl Store {
     }
 
     /// The note for people in `sent/` or `failed/` tells `word` now and lies at `note`.
-    pub fn noted(&self, document: DocumentId, word: Word, note: &str) -> Ticket<()> {
+    pub fn noted(&self, document: DocumentId, word: Word, note: &str, at: i64) -> Ticket<()> {
         let note = note.to_owned();
         self.write("noted", move |ledger| {
-            let changed = ledger.execute(
-                "UPDATE document SET noted = ?2, note = ?3 WHERE id = ?1",
-                params![document, word, note],
-            )?;
-            if changed == 0 { Err(Error::NotFound("document")) } else { Ok(()) }
+            let (key, _) = locate(ledger, document)?;
+            let sql = "UPDATE document SET noted = ?2, note = ?3 WHERE key = ?1";
+            ledger.execute(sql, params![key, word, note])?;
+            ledger.log(at, NODE, "noted", Of::Document(key, document), &format!("{word}: {note}"))?;
+            Ok(())
         })
     }
 

@@ -308,12 +308,11 @@ fn judge(
         return Ok((Effect::Early, None));
     }
     let to = if confirms { Line::Confirmed } else { Line::Returned };
-    if met.state == Line::Accepted && (confirms || present) {
-        if advance_line(ledger, met.key, &line.recipient, to, at)?.is_ok() {
-            decide(ledger, met.key, &line.recipient, &line.label, line.archived_at, receipt)?;
-            ledger.log(at, NODE, to.as_str(), of, &said)?;
-            return Ok((Effect::Moved(to), Some(met.key)));
-        }
+    let moves = met.state == Line::Accepted && (confirms || present);
+    if moves && advance_line(ledger, met.key, &line.recipient, to, at)?.is_ok() {
+        decide(ledger, met.key, &line.recipient, &line.label, line.archived_at, receipt)?;
+        ledger.log(at, NODE, to.as_str(), of, &said)?;
+        return Ok((Effect::Moved(to), Some(met.key)));
     }
     late(ledger, of, &met, line, &said, at)?;
     Ok((Effect::Kept, None))
