@@ -96,11 +96,6 @@ impl Automaton {
         }
     }
 
-    /// Number of positions.
-    #[cfg(test)]
-    pub(crate) fn positions(&self) -> usize {
-        self.names.len()
-    }
 
     /// Positions that may follow a state; the start state is `None`.
     fn next(&self, state: Option<Set>) -> Set {

@@ -107,10 +107,10 @@ impl Validator<'_, '_> {
         let root = document.root_element();
         let namespaces = document.input_text().contains("xmlns");
         // extra trailing elements are reported once, at their start, and not looked into
-        let mut skip_until = 0;
+        let mut extra_from = usize::MAX;
         for node in root.descendants().filter(Node::is_element) {
-            if node.range().start < skip_until {
-                continue;
+            if node.range().start >= extra_from {
+                break;
             }
             if namespaces {
                 self.namespaces(node);
@@ -119,7 +119,7 @@ impl Validator<'_, '_> {
             match self.grammar.rule(name) {
                 Some(rule) => {
                     self.attributes(node, rule);
-                    self.content(node, name, rule, &mut skip_until);
+                    self.content(node, name, rule, &mut extra_from);
                     self.values(node, name);
                 }
                 None => self.undeclared(node, name),
@@ -264,7 +264,7 @@ impl Validator<'_, '_> {
         self.say(node, at, Said { label, severity, message, found: value, expected });
     }
 
-    fn content(&mut self, node: Node<'_, '_>, name: &str, rule: &Rule, skip_until: &mut usize) {
+    fn content(&mut self, node: Node<'_, '_>, name: &str, rule: &Rule, extra_from: &mut usize) {
         match rule.decl.model {
             Cm::Any => {}
             Cm::Empty => self.empty(node, name),
@@ -295,7 +295,7 @@ impl Validator<'_, '_> {
                         {
                             continue; // said already: the text stands for the elements
                         }
-                        self.breach(&parent, breach, skip_until);
+                        self.breach(&parent, breach, extra_from);
                     }
                 }
             }
@@ -362,7 +362,7 @@ impl Validator<'_, '_> {
         self.say(child, child.range().start, said);
     }
 
-    fn breach(&mut self, around: &Parent<'_, '_, '_>, breach: Breach, skip_until: &mut usize) {
+    fn breach(&mut self, around: &Parent<'_, '_, '_>, breach: Breach, extra_from: &mut usize) {
         let Parent { node, name: parent, children, names, last_known } = *around;
         let is_root = node.parent_element().is_none();
         match breach {
@@ -414,7 +414,7 @@ impl Validator<'_, '_> {
                         ("sender-form", "the sender of a 簽 is 發文機關 or 單位".to_owned())
                     }
                     _ if is_root && last_known.is_some_and(|last| last < child) => {
-                        *skip_until = node.range().end.max(*skip_until);
+                        *extra_from = node.range().start.min(*extra_from);
                         ("element-extra", format!("{name} follows the last element of {parent}"))
                     }
                     _ => {
