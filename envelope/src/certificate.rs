@@ -234,6 +234,11 @@ impl Certificate {
         &self.0.public_key
     }
 
+    /// DER of the RSAPublicKey (RFC 8017 §A.1.1).
+    pub(crate) fn rsa_public(&self) -> Option<&[u8]> {
+        self.0.rsa.as_ref().map(|r| r.der.as_slice())
+    }
+
     /// `Some` for a CA certificate; inside, the path length constraint.
     pub(crate) fn ca(&self) -> Option<Option<u8>> {
         self.0.ca

@@ -326,7 +326,7 @@ pub fn check<R: Read + Seek>(source: &mut R, limits: &Limits) -> Result<Checked,
         }
         _ => return Err(malformed("mimetype is not the first entry")),
     }
-    let find = |name: &str, what| entries.iter().find(|e| e.name == name).ok_or(malformed(what));
+    let find = |name: &str, what| entries.iter().find(|e| e.name == name).ok_or_else(|| malformed(what));
     let manifest = zip::load(source, find(MANIFEST, "there is no manifest")?, xml::MAX_XML)?;
     let signature =
         zip::load(source, find(SIGNATURE, "there is no signature")?, signed::MAX_SIGNATURE as u64)?;

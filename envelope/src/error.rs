@@ -313,6 +313,12 @@ pub const LABELS: &[(&str, Class)] = &[
     ("envelope-argument", Class::Permanent),
     ("envelope-io", Class::Retry),
     ("no-random", Class::Retry),
+    // reasons of `evidence::Link`
+    ("receipt-missing", Class::Permanent),
+    ("certificate-missing", Class::Permanent),
+    ("anchor-missing", Class::Permanent),
+    ("revocation-unknown", Class::Permanent),
+    ("not-examined", Class::Permanent),
 ];
 
 impl Error {

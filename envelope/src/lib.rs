@@ -1,25 +1,49 @@
-//! Sign, seal, open, verify (tour below when complete).
+//! Sign, seal, open, verify: the envelope around official documents.
+//!
+//! What is in it, in the order in which a document meets it:
+//!
+//! - [`key`]: what a pair of keys must be able to do ([`SigningKey`], [`UnwrapKey`]) and [`Certificate`]; [`soft`] are
+//!   keys in files, a card is another implementation elsewhere.
+//! - [`trust`]: chains to pinned anchors at a given time.
+//! - [`directory`]: whose key is whose, signed by the member and countersigned by the registrar; [`login`].
+//! - [`container`]: the unit's files in one signed ASiC-E file; [`signed`] is the CAdES signature in it and in every
+//!   other signed thing, each with a content type of its own ([`oid`]).
+//! - [`sealed`]: the container encrypted to its recipients, as a stream.
+//! - [`receipt`]: what became of it, signed by center and recipients; [`evidence`]: all of it in one file, and the
+//!   check of that file.
+//!
+//! The accepted CMS profile is the one that is written and nothing else: definite-length DER, RSA of 2048 to 8192 bits
+//! with SHA-256, exactly one signer with exactly four signed attributes; AES-256-GCM with a 16-byte tag.
+//!
+//! What this crate never does: read a clock (times are passed in, Unix milliseconds), touch a disk or network (readers
+//! and writers are passed in), do an RSA private-key operation outside aws-lc or a card, panic on what it reads, or
+//! allocate by a length that it has not checked.
+//!
+//! It fails with one [`Error`], which has a stable label, a class and a side at fault.
 
 mod certificate;
+mod error;
+mod gcm;
+mod names;
+mod pbe;
+mod pem;
+mod pkcs12;
+mod time;
+mod tlv;
+mod xml;
+mod zip;
+
 pub mod container;
 pub mod directory;
-mod error;
 pub mod evidence;
-mod gcm;
 pub mod key;
 pub mod login;
-mod names;
 pub mod oid;
-mod pem;
 pub mod receipt;
 pub mod sealed;
 pub mod signed;
 pub mod soft;
-mod time;
-mod tlv;
 pub mod trust;
-mod xml;
-mod zip;
 
 pub use certificate::MAX_CERTIFICATE;
 pub use error::{Class, Error, Fault, LABELS};

@@ -16,6 +16,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::rsa::{
     OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey, PublicEncryptingKey,
 };
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use zeroize::Zeroizing;
 
@@ -75,9 +76,12 @@ impl<W: Write> Sealer<W> {
         let mut nonce = [0; 12];
         aws_lc_rs::rand::fill(key.as_mut()).map_err(|_| Error::Random)?;
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Error::Random)?;
-        let mut infos = recipients.iter().map(|r| recipient_info(r, &key)).collect::<Result<Vec<_>, _>>()?;
-        infos.sort();
-        infos.dedup();
+        let mut seen = HashSet::new();
+        let infos = recipients
+            .iter()
+            .filter(|r| seen.insert(*r.certificate.sha256()))
+            .map(|r| recipient_info(r, &key))
+            .collect::<Result<Vec<_>, _>>()?;
         let header = header(&tlv::set_of(tlv::SET, infos), &nonce, plain_len);
         let mut hash = Context::new(&SHA256);
         hash.update(&header);

@@ -5,7 +5,6 @@ use crate::error::Error;
 use const_oid::ObjectIdentifier;
 
 pub(crate) const INTEGER: u8 = 0x02;
-pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const NULL: u8 = 0x05;
 pub(crate) const OID: u8 = 0x06;
@@ -19,7 +18,6 @@ pub(crate) const SET: u8 = 0x31;
 /// `[0]` constructed: EXPLICIT, or IMPLICIT over a SET or SEQUENCE.
 pub(crate) const CONTEXT_0: u8 = 0xa0;
 pub(crate) const CONTEXT_1: u8 = 0xa1;
-pub(crate) const CONTEXT_3: u8 = 0xa3;
 
 /// One element: its tag, its value, and all of its bytes.
 #[derive(Clone, Copy, Debug)]

@@ -80,7 +80,7 @@ pub(crate) fn write_exchange(exchange: &Exchange, files: &[Listed]) -> Result<Ve
         out.push_str("    <file");
         attribute(&mut out, "name", &file.name)?;
         attribute(&mut out, "role", role_name(file.role))?;
-        let _ = write!(out, " size=\"{}\" sha256=\"{}\"/>\n", file.size, hex(&file.sha256));
+        let _ = writeln!(out, " size=\"{}\" sha256=\"{}\"/>", file.size, hex(&file.sha256));
     }
     out.push_str("  </files>\n</exchange>\n");
     if out.len() as u64 > MAX_XML {
