@@ -202,7 +202,7 @@ impl Store {
             if now.is_some_and(|now| now != round) {
                 return Err(Error::Moved { what: "received document", was: "another round".to_owned() });
             }
-            advance(ledger, id, Inbound::Fetched, at)?;
+            advance(ledger, id, &[Inbound::Offered], Inbound::Fetched, at)?;
             ledger.execute(
                 "UPDATE inbound SET file = ?2, todo = 1, due = ?3 WHERE id = ?1",
                 params![id, file, at],
@@ -218,7 +218,7 @@ impl Store {
         self.write("refetch", move |ledger| {
             let tried = "SELECT attempts FROM inbound WHERE id = ?1";
             let attempts: u32 = ledger.find(tried, [id], |r| r.get(0))?.unwrap_or(0);
-            advance(ledger, id, Inbound::Offered, at)?;
+            advance(ledger, id, &[Inbound::Fetched], Inbound::Offered, at)?;
             ledger.execute(
                 "UPDATE inbound SET file = '', todo = 1, due = ?2, label = ?3, detail = ?4, attempts = ?5
                  WHERE id = ?1",
@@ -234,7 +234,7 @@ impl Store {
     pub fn archived(&self, archiving: Archiving, at: i64) -> Ticket<Option<i64>> {
         self.write("archived", move |ledger| {
             let a = &archiving;
-            advance(ledger, a.id, Inbound::Archived, at)?;
+            advance(ledger, a.id, &[Inbound::Fetched], Inbound::Archived, at)?;
             let twin = "SELECT o.id FROM inbound o JOIN inbound i ON i.id = ?1
                         WHERE o.digest = ?2 AND o.archived_at IS NOT NULL AND o.recipient = i.recipient AND o.id <> ?1
                         ORDER BY o.id LIMIT 1";
@@ -294,7 +294,7 @@ impl Store {
     ) -> Ticket<()> {
         let (label, detail) = (label.to_owned(), detail.to_owned());
         self.write("quarantined", move |ledger| {
-            advance(ledger, id, Inbound::Quarantined, at)?;
+            advance(ledger, id, &[Inbound::Offered, Inbound::Fetched], Inbound::Quarantined, at)?;
             if let Some(about) = &about {
                 describe(ledger, id, about)?;
             }
@@ -353,7 +353,7 @@ impl Store {
                 let was = "SELECT label, detail FROM inbound WHERE id = ?1";
                 let why: (String, String) =
                     ledger.find(was, [id], |r| Ok((r.get(0)?, r.get(1)?)))?.unwrap_or_default();
-                advance(ledger, id, to, at)?;
+                advance(ledger, id, &[state], to, at)?;
                 ledger.execute(
                     "UPDATE inbound SET label = ?2, detail = ?3 WHERE id = ?1",
                     params![id, why.0, why.1],
@@ -411,7 +411,8 @@ impl Store {
             if answered || state != Inbound::Quarantined {
                 return Err(moved(if answered { Inbound::Reported } else { state }));
             }
-            advance(ledger, id, if file { Inbound::Fetched } else { Inbound::Offered }, at)?;
+            let to = if file { Inbound::Fetched } else { Inbound::Offered };
+            advance(ledger, id, &[Inbound::Quarantined], to, at)?;
             ledger.execute(
                 "UPDATE inbound SET answer = 0, todo = 1, due = ?2 WHERE id = ?1",
                 params![id, at],
@@ -449,10 +450,11 @@ fn locate(ledger: &Ledger, id: i64) -> Result<Inbound, Error> {
         .ok_or(Error::NotFound("received document"))
 }
 
-/// The one place where the state of a received document changes; what troubled it before is over.
-fn advance(ledger: &Ledger, id: i64, to: Inbound, at: i64) -> Result<(), Error> {
+/// The one place where the state of a received document changes: a compare-and-set from where the operation starts.
+/// What troubled it before is over.
+fn advance(ledger: &Ledger, id: i64, from: &[Inbound], to: Inbound, at: i64) -> Result<(), Error> {
     let state = locate(ledger, id)?;
-    if !state.may_become(to) {
+    if !from.contains(&state) || !state.may_become(to) {
         return Err(moved(state));
     }
     ledger.execute(
@@ -544,7 +546,7 @@ fn offer_one(ledger: &mut Ledger, offer: &Offer, epoch: [u8; 16], at: i64) -> Re
     let archived = matches!(known.state, Inbound::Archived | Inbound::Confirmed);
     if offer.round > known.round && !archived {
         if known.state != Inbound::Offered {
-            advance(ledger, known.id, Inbound::Offered, at)?;
+            advance(ledger, known.id, &[known.state], Inbound::Offered, at)?;
         }
         replace(ledger, known.id, offer, epoch, at)?;
         ledger.log(at, NODE, "replaced", of, &format!("round {}, was {}", offer.round, known.state))?;

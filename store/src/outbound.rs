@@ -4,8 +4,8 @@ use rusqlite::{Connection, params};
 
 use crate::journal::Of;
 use crate::state::{Document, Line, Priority, Word};
-use crate::writer::{Ledger, Ticket};
 pub use crate::verdict::{Effect, VerdictLine, Verdicts};
+use crate::writer::{Ledger, Ticket};
 use crate::{DUPLICATE, Digest, DocumentId, Error, NODE, Store, hex, signed};
 
 /// What a document says of itself, for lists and searches. Empty where it does not say or could not be read.

@@ -268,3 +268,77 @@ impl Word {
         matches!(self, Self::Refused | Self::Confirmed | Self::OnPaper | Self::Abandoned)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moves<S: Copy + std::fmt::Display>(all: &[S], may: impl Fn(S, S) -> bool) -> Vec<String> {
+        let pairs = all.iter().flat_map(|from| all.iter().map(move |to| (*from, *to)));
+        pairs.filter(|(from, to)| may(*from, *to)).map(|(from, to)| format!("{from} {to}")).collect()
+    }
+
+    #[test]
+    fn these_moves_and_no_others() {
+        assert_eq!(moves(Document::ALL, Document::may_become), ["claimed sealed", "claimed refused"]);
+        assert_eq!(
+            moves(Line::ALL, Line::may_become),
+            [
+                "waiting accepted",
+                "waiting on-paper",
+                "waiting abandoned",
+                "accepted confirmed",
+                "accepted returned",
+                "accepted on-paper",
+                "accepted abandoned",
+                "returned accepted",
+                "returned on-paper",
+                "returned abandoned",
+            ]
+        );
+        assert_eq!(
+            moves(Inbound::ALL, Inbound::may_become),
+            [
+                "offered fetched",
+                "offered quarantined",
+                "fetched offered",
+                "fetched archived",
+                "fetched quarantined",
+                "archived confirmed",
+                "quarantined offered",
+                "quarantined fetched",
+                "quarantined reported",
+                "reported offered",
+            ]
+        );
+    }
+
+    #[test]
+    fn final_lines_stay() {
+        for line in Line::ALL.iter().filter(|line| line.is_final()) {
+            assert!(Line::ALL.iter().all(|next| !line.may_become(*next)), "{line}");
+        }
+    }
+
+    #[test]
+    fn names_can_be_read_back() {
+        for word in Word::ALL {
+            assert_eq!(word.as_str().parse::<Word>().unwrap(), *word);
+        }
+        assert!("Waiting".parse::<Line>().is_err());
+    }
+
+    #[test]
+    fn the_word_is_what_a_person_must_know_first() {
+        use Line::{Abandoned, Accepted, Confirmed, OnPaper, Returned, Waiting};
+        let of = |lines: &[Line]| Word::of(Document::Sealed, lines);
+        assert_eq!(of(&[Confirmed, Waiting, Returned]), Word::Returned);
+        assert_eq!(of(&[Confirmed, Accepted, Waiting]), Word::Waiting);
+        assert_eq!(of(&[Confirmed, Accepted, OnPaper]), Word::Accepted);
+        assert_eq!(of(&[Abandoned, OnPaper, Confirmed]), Word::Confirmed);
+        assert_eq!(of(&[Abandoned, OnPaper]), Word::OnPaper);
+        assert_eq!(of(&[Abandoned]), Word::Abandoned);
+        assert_eq!(Word::of(Document::Refused, &[]), Word::Refused);
+        assert_eq!(Word::of(Document::Claimed, &[]), Word::Claimed);
+    }
+}

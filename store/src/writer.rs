@@ -209,3 +209,103 @@ impl Ledger {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use crate::journal::Of;
+    use crate::{Class, Error, Store};
+
+    /// Stops the writer until the sender is dropped, so that what comes meanwhile is one group.
+    fn hold_writer(store: &Store) -> (mpsc::Sender<()>, super::Ticket<()>) {
+        let (go, wait) = mpsc::channel::<()>();
+        let (began, begun) = mpsc::channel();
+        let ticket = store.write("waiting", move |_| {
+            began.send(()).unwrap();
+            let _ = wait.recv();
+            Ok(())
+        });
+        begun.recv().unwrap();
+        (go, ticket)
+    }
+
+    fn line(store: &Store, text: &str) -> super::Ticket<u64> {
+        let text = text.to_owned();
+        store.write("line", move |ledger| ledger.log(0, "test", "line", Of::Node, &text))
+    }
+
+    #[test]
+    fn one_that_fails_takes_nothing_of_its_neighbours_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 0).unwrap();
+        let (go, waiting) = hold_writer(&store);
+        let before = line(&store, "before");
+        let bad = store.write::<(), _>("bad", |ledger| {
+            ledger.log(0, "test", "half", Of::Node, "")?;
+            Err(Error::Bad("on purpose"))
+        });
+        let after = line(&store, "after");
+        drop(go);
+        waiting.wait().unwrap();
+        let first = before.wait().unwrap();
+        assert!(matches!(bad.wait(), Err(Error::Bad("on purpose"))));
+        assert_eq!(after.wait().unwrap(), first + 1, "the number of the undone line is used again");
+        assert!(store.journal_after(0, 100).unwrap().iter().all(|e| e.event != "half"));
+        store.verify_chain().unwrap();
+    }
+
+    #[test]
+    fn a_failed_commit_fails_its_whole_group_and_the_writer_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 0).unwrap();
+        let (go, waiting) = hold_writer(&store);
+        let neighbour = line(&store, "lost");
+        let poison = store.write("poison", |ledger| {
+            ledger.conn().pragma_update(None, "defer_foreign_keys", true)?;
+            let sql = "INSERT INTO hint (doc, position, name, copy) VALUES (999, 0, '', '')";
+            ledger.execute(sql, [])?;
+            Ok(())
+        });
+        drop(go);
+        // the one before was drained alone; the two after it are one group
+        waiting.wait().unwrap();
+        for failed in [neighbour.wait().map(|_| ()), poison.wait()] {
+            let error = failed.unwrap_err();
+            assert_eq!((error.label(), error.class()), ("database-failed", Class::Retry));
+        }
+        line(&store, "kept").wait().unwrap();
+        let lines = store.journal_after(0, 100).unwrap();
+        assert_eq!(lines.iter().filter(|e| e.event == "line").count(), 1);
+        store.check().unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_such_and_ends_when_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 0).unwrap();
+        let limit = |pages: i64| {
+            let set = move |ledger: &mut super::Ledger| {
+                let now: i64 = ledger.conn().pragma_query_value(None, "page_count", |r| r.get(0))?;
+                ledger.conn().pragma_update(None, "max_page_count", now + pages)?;
+                Ok(())
+            };
+            store.write("limit", set).wait().unwrap();
+        };
+        limit(2);
+        let big = "x".repeat(100_000);
+        let error = line(&store, &big).wait().unwrap_err();
+        assert_eq!((error.label(), error.class()), ("disk-full", Class::Wait));
+        line(&store, "small").wait().unwrap();
+        limit(1_000_000);
+        line(&store, &big).wait().unwrap();
+        drop(store);
+        let store = Store::open(dir.path(), 0).unwrap();
+        let lines = store.journal_after(0, 100).unwrap();
+        assert_eq!(
+            lines.iter().filter(|e| e.event == "line").map(|e| e.detail.len()).collect::<Vec<_>>(),
+            [5, 100_000]
+        );
+        store.check().unwrap();
+    }
+}
