@@ -1,16 +1,18 @@
-//! How many durable writes a second, at 1, 8 and 64 callers: `cargo run --release -p store --example commits [FOLDER]`.
+//! How many durable writes a second, at 1, 8 and 64 callers: `cargo run --release -p store --example commits [FOLDER
+//! [DOCUMENTS]]`.
 //! Each document is claimed, sealed and accepted: three commits, six rows and three journal lines.
 
 use std::io::Write;
 use std::time::Instant;
 
 use store::Store;
+use store::boxes::Filter;
 use store::outbound::{Claim, Container, NewLine, NewPart, Sealing};
-
-const DOCUMENTS: u32 = 4000;
+use store::queue::Take;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
+    let total: u32 = std::env::args().nth(2).map_or(Ok(4000), |n| n.parse())?;
     let probe = std::path::Path::new(&folder).join("commits-probe");
     let mut file = std::fs::File::create(&probe)?;
     let begin = Instant::now();
@@ -23,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for callers in [1, 8, 64] {
         let dir = std::path::Path::new(&folder).join(format!("commits-{callers}"));
         let store = Store::open(&dir, 0)?;
-        let documents = if callers == 1 { DOCUMENTS / 8 } else { DOCUMENTS };
+        let documents = if callers == 1 { total / 8 } else { total };
         let begin = Instant::now();
         let threads: Vec<_> = (0..callers)
             .map(|caller| {
@@ -43,7 +45,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             count / seconds,
             3.0 * count / seconds
         );
+        let timed = |what: &str, begin: Instant| {
+            println!("    {what}: {:.2} ms", 1e3 * begin.elapsed().as_secs_f64())
+        };
+        let begin = Instant::now();
+        store.next_due()?;
+        store.due_parts(Take { now: 9, limit: 64, at_most: None })?;
+        timed("what is due next", begin);
+        let begin = Instant::now();
+        store.outbox(&Filter::default())?;
+        timed("newest hundred of the outbox", begin);
+        let begin = Instant::now();
+        store.counters()?;
+        timed("counters", begin);
+        let begin = Instant::now();
         store.check()?;
+        timed("full check", begin);
         drop(store);
         std::fs::remove_dir_all(&dir)?;
     }

@@ -163,7 +163,7 @@ impl Error {
     }
 }
 
-/// Outside of a named operation: within one, [`crate::writer`] and [`crate::reader`] name it.
+/// Outside of a named operation; writer and reader name it then.
 impl From<rusqlite::Error> for Error {
     fn from(source: rusqlite::Error) -> Self {
         Self::sqlite("a statement", source)

@@ -1,12 +1,11 @@
 //! What we send: documents, their containers, parts and recipient lines.
 
-use rusqlite::{Connection, params};
+mod record;
 
-use crate::journal::Of;
 use crate::state::{Document, Line, Priority, Word};
 pub use crate::verdict::{Effect, VerdictLine, Verdicts};
-use crate::writer::{Ledger, Ticket};
-use crate::{DUPLICATE, Digest, DocumentId, Error, NODE, Store, hex, signed};
+use crate::{Digest, DocumentId};
+pub(crate) use record::{advance_line, insert_files, next_round, settle};
 
 /// What a document says of itself, for lists and searches. Empty where it does not say or could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +52,7 @@ pub struct Claim {
     pub drop_name: String,
     /// Name of the DI.
     pub di_name: String,
-    /// What the DI says, as far as it is known at claim; [`Store::described`] later.
+    /// What the DI says, as far as it is known at claim; [`Store::described`](crate::Store::described) later.
     pub about: About,
     /// Same bytes, same digest: how a second press of "send" is found. All zero: not compared.
     pub digest: Digest,
@@ -131,7 +130,7 @@ pub struct Hint {
     pub copy: String,
 }
 
-/// A document signed and sealed: what [`Store::sealed`] records in one step.
+/// A document signed and sealed: what [`Store::sealed`](crate::Store::sealed) records in one step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sealing {
     /// Which document; it must be [`Document::Claimed`].
@@ -146,12 +145,12 @@ pub struct Sealing {
     pub hints: Vec<Hint>,
 }
 
-/// A document sealed anew for some of its recipients: what [`Store::resent`] records in one step.
+/// A document sealed anew for some of its recipients: what [`Store::resent`](crate::Store::resent) records in one step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resending {
     /// Which document; it must be [`Document::Sealed`].
     pub document: DocumentId,
-    /// The round, above every earlier one ([`Store::next_round`]).
+    /// The round, above every earlier one ([`Store::next_round`](crate::Store::next_round)).
     pub round: u16,
     /// The parts of this round.
     pub parts: Vec<NewPart>,
@@ -175,9 +174,9 @@ pub struct ResentLine {
 /// Pauses, troubles and tries of a document, a part or a received document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trouble {
-    /// A person, or the duplicate rule, stopped it; [`Store::release`] lets it go on.
+    /// A person, or the duplicate rule, stopped it; [`Store::release`](crate::Store::release) lets it go on.
     pub held: bool,
-    /// When it is to be looked at again; `None`: when something happens ([`Store::wake`]), not by time.
+    /// When it is to be looked at again; `None`: when something happens ([`Store::wake`](crate::Store::wake)), not by time.
     pub due: Option<i64>,
     /// Tries since the last step that worked; for the back-off.
     pub attempts: u32,
@@ -259,7 +258,7 @@ pub struct PartRow {
     pub file: String,
     /// When the center accepted it, by the center's clock.
     pub accepted_at: Option<i64>,
-    /// The center's receipt ([`Store::receipt`]).
+    /// The center's receipt ([`Store::receipt`](crate::Store::receipt)).
     pub receipt: Option<i64>,
     /// Whether it is to be submitted (again).
     pub todo: bool,
@@ -308,538 +307,4 @@ pub struct LineRow {
     pub receipt: Option<i64>,
     /// Whether a resend is asked for and not sealed yet.
     pub resend: bool,
-}
-
-impl Store {
-    /// Takes a unit: row, files and journal line. It is due at `at`. With the digest of an earlier document that was
-    /// not refused it is held with the label [`crate::DUPLICATE`].
-    ///
-    /// The ticket fails with `id-taken` if the id exists.
-    pub fn claim(&self, claim: Claim, at: i64) -> Ticket<Claimed> {
-        self.write("claim", move |ledger| {
-            if ledger.find("SELECT 1 FROM document WHERE id = ?1", [claim.id], |_| Ok(()))?.is_some() {
-                return Err(Error::Taken);
-            }
-            let earlier = "SELECT id FROM document WHERE digest = ?1 AND state <> 'refused' ORDER BY key LIMIT 1";
-            let duplicate_of: Option<DocumentId> =
-                if claim.digest == [0; 32] { None } else { ledger.find(earlier, [claim.digest], |r| r.get(0))? };
-            let label = if duplicate_of.is_some() { DUPLICATE } else { "" };
-            let detail = duplicate_of.map(|id| hex(&id)).unwrap_or_default();
-            let about = &claim.about;
-            let key = ledger.insert(
-                "INSERT INTO document (id, state, word, kind, edition, subject, number, dated, priority, sender,
-                   sender_name, drop_name, di_name, digest, size, claimed_at, changed_at, duplicate_of, todo, held, due,
-                   label, detail)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?16, ?17, 1, ?18, ?16,
-                   ?19, ?20)",
-                params![
-                    claim.id,
-                    Document::Claimed,
-                    Word::Claimed,
-                    about.kind,
-                    about.edition,
-                    about.subject,
-                    about.number,
-                    about.dated,
-                    about.priority,
-                    about.sender,
-                    about.sender_name,
-                    claim.drop_name,
-                    claim.di_name,
-                    claim.digest,
-                    signed(claim.size)?,
-                    at,
-                    duplicate_of,
-                    duplicate_of.is_some(),
-                    label,
-                    detail,
-                ],
-            )?;
-            insert_files(ledger, "document_file", key, &claim.files)?;
-            let of = Of::Document(key, claim.id);
-            ledger.log(at, NODE, "claimed", of, &claim.drop_name)?;
-            if duplicate_of.is_some() {
-                ledger.alarm(at, NODE, "duplicate", of, &detail)?;
-            }
-            Ok(Claimed { duplicate_of })
-        })
-    }
-
-    /// Corrects what a document says of itself, once it could be parsed.
-    pub fn described(&self, document: DocumentId, about: About, at: i64) -> Ticket<()> {
-        self.write("described", move |ledger| {
-            let key = expect_state(ledger, document, Document::Claimed)?;
-            ledger.execute(
-                "UPDATE document SET kind = ?2, edition = ?3, subject = ?4, number = ?5, dated = ?6, priority = ?7,
-                   sender = ?8, sender_name = ?9 WHERE key = ?1",
-                params![
-                    key,
-                    about.kind,
-                    about.edition,
-                    about.subject,
-                    about.number,
-                    about.dated,
-                    about.priority,
-                    about.sender,
-                    about.sender_name,
-                ],
-            )?;
-            ledger.log(at, NODE, "described", Of::Document(key, document), &about.number)?;
-            Ok(())
-        })
-    }
-
-    /// Claimed → Sealed, with containers, parts (due at once), lines and hints. The spool files must be durable.
-    /// Several lines with one code must have been made one. Returns the parts' numbers in their order.
-    ///
-    /// The ticket fails with `state-moved`; with `bad-request` if a line names no part or a part no container.
-    pub fn sealed(&self, sealing: Sealing, at: i64) -> Ticket<Vec<i64>> {
-        self.write("sealed", move |ledger| {
-            let Sealing { document, containers, parts, lines, hints } = &sealing;
-            if lines.is_empty() {
-                return Err(Error::Bad("a sealed document without a recipient"));
-            }
-            let key = advance(ledger, *document, Document::Sealed)?;
-            ledger.execute(
-                "UPDATE document SET sealed_at = ?2, todo = 0, due = NULL, attempts = 0, step = NULL, begun = 0,
-                   label = '', detail = '' WHERE key = ?1",
-                params![key, at],
-            )?;
-            for c in containers {
-                ledger.execute(
-                    "INSERT INTO container (doc, variant, manifest, signature, file, size)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    params![key, c.variant, c.manifest, c.signature, c.file, signed(c.size)?],
-                )?;
-            }
-            let addressed: Vec<_> =
-                lines.iter().map(|l| (l.variant, l.group, l.recipient.as_str(), l.attachments)).collect();
-            let numbers = insert_parts(ledger, key, 0, parts, &addressed, at)?;
-            for (position, line) in (0_u32..).zip(lines) {
-                let part = number_of(parts, &numbers, line.variant, line.group)?;
-                ledger.execute(
-                    "INSERT INTO line (doc, position, recipient, name, copy, attachments, paper, state, round, part,
-                       certificate, changed_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11)",
-                    params![
-                        key,
-                        position,
-                        line.recipient,
-                        line.name,
-                        line.copy,
-                        line.attachments,
-                        line.paper,
-                        Line::Waiting,
-                        part,
-                        line.certificate,
-                        at,
-                    ],
-                )?;
-            }
-            for (position, hint) in (0_u32..).zip(hints) {
-                ledger.execute(
-                    "INSERT INTO hint (doc, position, name, copy) VALUES (?1, ?2, ?3, ?4)",
-                    params![key, position, hint.name, hint.copy],
-                )?;
-            }
-            let detail = format!("{} recipients, {} parts", lines.len(), parts.len());
-            ledger.log(at, NODE, "sealed", Of::Document(key, *document), &detail)?;
-            settle(ledger, key, at)?;
-            Ok(numbers)
-        })
-    }
-
-    /// Claimed → Refused, with the reason.
-    pub fn refused(&self, document: DocumentId, label: &str, detail: &str, at: i64) -> Ticket<()> {
-        let (label, detail) = (label.to_owned(), detail.to_owned());
-        self.write("refused", move |ledger| refuse(ledger, document, NODE, &label, &detail, at))
-    }
-
-    /// A person (or the label `recipient-key-changed`) wants the document sent again to these recipients; empty: to
-    /// all that are Returned. Makes the document due; [`Store::resent`] settles it. Returns how many lines.
-    ///
-    /// The ticket fails with `state-moved` if a named line is final or nothing is Returned; with `not-found`.
-    pub fn resend(
-        &self,
-        document: DocumentId,
-        recipients: Vec<String>,
-        actor: &str,
-        why: &str,
-        at: i64,
-    ) -> Ticket<u32> {
-        let (actor, why) = (actor.to_owned(), why.to_owned());
-        self.write("resend", move |ledger| {
-            let key = expect_state(ledger, document, Document::Sealed)?;
-            let chosen =
-                choose(ledger, key, recipients, |line| line == Line::Returned, |line| !line.is_final())?;
-            for recipient in &chosen {
-                ledger.execute(
-                    "UPDATE line SET resend = 1 WHERE doc = ?1 AND recipient = ?2",
-                    params![key, recipient],
-                )?;
-            }
-            ledger.execute(
-                "UPDATE document SET todo = 1, due = ?2, attempts = 0, step = NULL, begun = 0 WHERE key = ?1",
-                params![key, at],
-            )?;
-            let detail = format!("{}: {why}", chosen.join(" "));
-            ledger.log(at, &actor, "resend-asked", Of::Document(key, document), &detail)?;
-            count(chosen.len())
-        })
-    }
-
-    /// The document was sealed anew: new parts (due at once) take over the lines named; lines that became final
-    /// meanwhile stay as they are. A part none of whose lines is left is settled. Returns the parts' numbers.
-    ///
-    /// The ticket fails with `bad-request` if the round is not above every earlier one or a line names no part.
-    pub fn resent(&self, resending: Resending, at: i64) -> Ticket<Vec<i64>> {
-        self.write("resent", move |ledger| {
-            let Resending { document, round, parts, lines } = &resending;
-            let key = expect_state(ledger, *document, Document::Sealed)?;
-            if *round < next_round(ledger.conn(), key)? {
-                return Err(Error::Bad("a resend with an old round"));
-            }
-            let mut addressed = Vec::with_capacity(lines.len());
-            for line in lines {
-                let attachments = ledger
-                    .find(
-                        "SELECT attachments FROM line WHERE doc = ?1 AND recipient = ?2",
-                        params![key, line.recipient],
-                        |r| r.get(0),
-                    )?
-                    .ok_or(Error::NotFound("line"))?;
-                addressed.push((line.variant, line.group, line.recipient.as_str(), attachments));
-            }
-            let numbers = insert_parts(ledger, key, *round, parts, &addressed, at)?;
-            let mut moved = Vec::new();
-            for line in lines {
-                let part = number_of(parts, &numbers, line.variant, line.group)?;
-                let changed = ledger.execute(
-                    "UPDATE line SET part = ?3, round = ?4, certificate = ?5, resend = 0
-                     WHERE doc = ?1 AND recipient = ?2 AND state IN ('waiting', 'accepted', 'returned')",
-                    params![key, line.recipient, part, round, line.certificate],
-                )?;
-                if changed > 0 {
-                    moved.push(line.recipient.as_str());
-                }
-            }
-            ledger.execute(
-                "UPDATE document SET todo = 0, due = NULL, attempts = 0, step = NULL, begun = 0, label = '', detail = ''
-                 WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM line WHERE doc = ?1 AND resend = 1)",
-                [key],
-            )?;
-            let detail = format!("round {round}: {}", moved.join(" "));
-            ledger.log(at, NODE, "resent", Of::Document(key, *document), &detail)?;
-            settle(ledger, key, at)?;
-            Ok(numbers)
-        })
-    }
-
-    /// A person sent it on paper to these recipients; empty: to all not final. Returns how many lines moved.
-    pub fn on_paper(
-        &self,
-        document: DocumentId,
-        recipients: Vec<String>,
-        actor: &str,
-        why: &str,
-        at: i64,
-    ) -> Ticket<u32> {
-        let (actor, why) = (actor.to_owned(), why.to_owned());
-        self.write("on-paper", move |ledger| {
-            let key = expect_state(ledger, document, Document::Sealed)?;
-            end_lines(ledger, (key, document), recipients, Line::OnPaper, &actor, &why, at)
-        })
-    }
-
-    /// A person gives up on these recipients (empty: all not final), or on a document that is not sealed (it becomes
-    /// Refused with the label `abandoned`). Returns how many lines moved.
-    pub fn abandon(
-        &self,
-        document: DocumentId,
-        recipients: Vec<String>,
-        actor: &str,
-        why: &str,
-        at: i64,
-    ) -> Ticket<u32> {
-        let (actor, why) = (actor.to_owned(), why.to_owned());
-        self.write("abandon", move |ledger| {
-            let (key, state) = locate(ledger, document)?;
-            if state == Document::Claimed {
-                refuse(ledger, document, &actor, "abandoned", &why, at)?;
-                return Ok(0);
-            }
-            expect_state(ledger, document, Document::Sealed)?;
-            end_lines(ledger, (key, document), recipients, Line::Abandoned, &actor, &why, at)
-        })
-    }
-
-    /// The note for people in `sent/` or `failed/` tells `word` now and lies at `note`.
-    pub fn noted(&self, document: DocumentId, word: Word, note: &str, at: i64) -> Ticket<()> {
-        let note = note.to_owned();
-        self.write("noted", move |ledger| {
-            let (key, _) = locate(ledger, document)?;
-            let sql = "UPDATE document SET noted = ?2, note = ?3 WHERE key = ?1";
-            ledger.execute(sql, params![key, word, note])?;
-            ledger.log(at, NODE, "noted", Of::Document(key, document), &format!("{word}: {note}"))?;
-            Ok(())
-        })
-    }
-
-    /// Forgets spool files that are no longer needed: before they are removed, so that no row names what is gone.
-    pub fn spool_forgotten(&self, names: Vec<String>) -> Ticket<()> {
-        self.write("spool-forgotten", move |ledger| {
-            for name in names.iter().filter(|name| !name.is_empty()) {
-                ledger.execute("UPDATE part SET file = '' WHERE file = ?1 AND file <> ''", [name])?;
-                ledger.execute("UPDATE container SET file = '' WHERE file = ?1 AND file <> ''", [name])?;
-                ledger.execute("UPDATE inbound SET file = '' WHERE file = ?1 AND file <> ''", [name])?;
-            }
-            Ok(())
-        })
-    }
-}
-
-/// The row of a document and where it stands.
-pub(crate) fn locate(ledger: &Ledger, document: DocumentId) -> Result<(i64, Document), Error> {
-    ledger
-        .find("SELECT key, state FROM document WHERE id = ?1", [document], |r| Ok((r.get(0)?, r.get(1)?)))?
-        .ok_or(Error::NotFound("document"))
-}
-
-fn moved(was: impl std::fmt::Display) -> Error {
-    Error::Moved { what: "document", was: was.to_string() }
-}
-
-fn expect_state(ledger: &Ledger, document: DocumentId, expected: Document) -> Result<i64, Error> {
-    let (key, state) = locate(ledger, document)?;
-    if state == expected { Ok(key) } else { Err(moved(state)) }
-}
-
-/// The one place where a document's own state changes.
-fn advance(ledger: &Ledger, document: DocumentId, to: Document) -> Result<i64, Error> {
-    let (key, state) = locate(ledger, document)?;
-    if !state.may_become(to) {
-        return Err(moved(state));
-    }
-    ledger.execute("UPDATE document SET state = ?2 WHERE key = ?1", params![key, to])?;
-    Ok(key)
-}
-
-/// The one place where the state of a recipient line changes. The inner error: where it stands, if the move is not
-/// legal from there.
-pub(crate) fn advance_line(
-    ledger: &Ledger,
-    key: i64,
-    recipient: &str,
-    to: Line,
-    at: i64,
-) -> Result<Result<(), Line>, Error> {
-    let state: Line = ledger
-        .find("SELECT state FROM line WHERE doc = ?1 AND recipient = ?2", params![key, recipient], |r| {
-            r.get(0)
-        })?
-        .ok_or(Error::NotFound("line"))?;
-    if !state.may_become(to) {
-        return Ok(Err(state));
-    }
-    ledger.execute(
-        "UPDATE line SET state = ?3, changed_at = ?4 WHERE doc = ?1 AND recipient = ?2",
-        params![key, recipient, to, at],
-    )?;
-    Ok(Ok(()))
-}
-
-fn refuse(
-    ledger: &mut Ledger,
-    document: DocumentId,
-    actor: &str,
-    label: &str,
-    detail: &str,
-    at: i64,
-) -> Result<(), Error> {
-    let key = advance(ledger, document, Document::Refused)?;
-    ledger.execute(
-        "UPDATE document SET todo = 0, held = 0, due = NULL, step = NULL, begun = 0, label = ?2, detail = ?3
-         WHERE key = ?1",
-        params![key, label, detail],
-    )?;
-    ledger.log(at, actor, "refused", Of::Document(key, document), &format!("{label}: {detail}"))?;
-    settle(ledger, key, at)
-}
-
-/// The recipients meant: those named (each must satisfy `may`), or all that are `usual`.
-fn choose(
-    ledger: &Ledger,
-    key: i64,
-    named: Vec<String>,
-    usual: impl Fn(Line) -> bool,
-    may: impl Fn(Line) -> bool,
-) -> Result<Vec<String>, Error> {
-    let mut statement =
-        ledger.prepare("SELECT recipient, state FROM line WHERE doc = ?1 ORDER BY position")?;
-    let lines: Vec<(String, Line)> =
-        statement.query_map([key], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
-    if named.is_empty() {
-        let chosen: Vec<_> =
-            lines.into_iter().filter(|(_, state)| usual(*state)).map(|(code, _)| code).collect();
-        return if chosen.is_empty() {
-            let word: String = ledger
-                .find("SELECT word FROM document WHERE key = ?1", [key], |r| r.get(0))?
-                .unwrap_or_default();
-            Err(moved(word))
-        } else {
-            Ok(chosen)
-        };
-    }
-    for code in &named {
-        let (_, state) = lines.iter().find(|(c, _)| c == code).ok_or(Error::NotFound("line"))?;
-        if !may(*state) {
-            return Err(Error::Moved { what: "line", was: state.to_string() });
-        }
-    }
-    Ok(named)
-}
-
-fn end_lines(
-    ledger: &mut Ledger,
-    (key, document): (i64, DocumentId),
-    recipients: Vec<String>,
-    to: Line,
-    actor: &str,
-    why: &str,
-    at: i64,
-) -> Result<u32, Error> {
-    let may = |line: Line| line.may_become(to);
-    let chosen = choose(ledger, key, recipients, may, may)?;
-    for recipient in &chosen {
-        if let Err(was) = advance_line(ledger, key, recipient, to, at)? {
-            return Err(Error::Moved { what: "line", was: was.to_string() });
-        }
-        ledger.execute(
-            "UPDATE line SET resend = 0, detail = ?3 WHERE doc = ?1 AND recipient = ?2",
-            params![key, recipient, why],
-        )?;
-    }
-    ledger.execute(
-        "UPDATE document SET todo = 0, due = NULL
-         WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM line WHERE doc = ?1 AND resend = 1)",
-        [key],
-    )?;
-    let detail = format!("{}: {why}", chosen.join(" "));
-    ledger.log(at, actor, to.as_str(), Of::Document(key, document), &detail)?;
-    settle(ledger, key, at)?;
-    count(chosen.len())
-}
-
-/// After lines changed: the document's word, and which parts have nothing left to do.
-pub(crate) fn settle(ledger: &Ledger, key: i64, at: i64) -> Result<(), Error> {
-    ledger.execute(
-        "UPDATE part SET settled = 1, todo = 0, due = NULL
-         WHERE doc = ?1 AND settled = 0 AND NOT EXISTS
-           (SELECT 1 FROM line WHERE line.doc = ?1 AND line.part = part.id
-              AND line.state IN ('waiting', 'accepted', 'returned'))",
-        [key],
-    )?;
-    let states = {
-        let mut statement = ledger.prepare("SELECT DISTINCT state FROM line WHERE doc = ?1")?;
-        statement.query_map([key], |r| r.get(0))?.collect::<Result<Vec<Line>, _>>()?
-    };
-    let (state, was): (Document, Word) = ledger
-        .find("SELECT state, word FROM document WHERE key = ?1", [key], |r| Ok((r.get(0)?, r.get(1)?)))?
-        .ok_or(Error::NotFound("document"))?;
-    let word = Word::of(state, &states);
-    if word != was {
-        ledger.execute(
-            "UPDATE document SET word = ?2, changed_at = ?3, held = CASE WHEN ?4 THEN 0 ELSE held END WHERE key = ?1",
-            params![key, word, at, word.is_final()],
-        )?;
-    }
-    Ok(())
-}
-
-fn count(n: usize) -> Result<u32, Error> {
-    u32::try_from(n).map_err(|_| Error::Bad("more than 2^32 rows"))
-}
-
-pub(crate) fn insert_files(
-    ledger: &Ledger,
-    table: &'static str,
-    owner: i64,
-    files: &[File],
-) -> Result<(), Error> {
-    let sql = match table {
-        "document_file" => {
-            "INSERT INTO document_file (owner, position, name, role, size, sha256, crc32)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-        }
-        _ => {
-            "INSERT INTO inbound_content (owner, position, name, role, size, sha256, crc32)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-        }
-    };
-    for (position, f) in (0_u32..).zip(files) {
-        ledger.execute(sql, params![owner, position, f.name, f.role, signed(f.size)?, f.sha256, f.crc32])?;
-    }
-    Ok(())
-}
-
-/// Parts of one round, with the recipients that name them as (variant, group, code, attachments).
-fn insert_parts(
-    ledger: &Ledger,
-    key: i64,
-    round: u16,
-    parts: &[NewPart],
-    addressed: &[(u16, u16, &str, bool)],
-    at: i64,
-) -> Result<Vec<i64>, Error> {
-    let mut numbers = Vec::with_capacity(parts.len());
-    for part in parts {
-        let mut addressees = Vec::new();
-        for (_, _, code, attachments) in
-            addressed.iter().filter(|(v, g, _, _)| (*v, *g) == (part.variant, part.group))
-        {
-            if code.is_empty() || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
-                return Err(Error::Bad("a mailbox code that is not letters and digits"));
-            }
-            addressees.push(if *attachments { (*code).to_owned() } else { format!("{code}-") });
-        }
-        if addressees.is_empty() {
-            return Err(Error::Bad("a part without a recipient"));
-        }
-        let known = "SELECT 1 FROM container WHERE doc = ?1 AND variant = ?2";
-        if ledger.find(known, params![key, part.variant], |_| Ok(()))?.is_none() {
-            return Err(Error::Bad("a part without its container"));
-        }
-        numbers.push(ledger.insert(
-            "INSERT INTO part (doc, variant, grp, round, addressees, sealed, size, file, priority, held, due)
-             SELECT key, ?2, ?3, ?4, ?5, ?6, ?7, ?8, priority, held, ?9 FROM document WHERE key = ?1",
-            params![
-                key,
-                part.variant,
-                part.group,
-                round,
-                addressees.join(" "),
-                part.sealed,
-                signed(part.length)?,
-                part.file,
-                at,
-            ],
-        )?);
-    }
-    Ok(numbers)
-}
-
-fn number_of(parts: &[NewPart], numbers: &[i64], variant: u16, group: u16) -> Result<i64, Error> {
-    parts
-        .iter()
-        .zip(numbers)
-        .find(|(p, _)| (p.variant, p.group) == (variant, group))
-        .map(|(_, number)| *number)
-        .ok_or(Error::Bad("a line without its part"))
-}
-
-/// The round after the last.
-pub(crate) fn next_round(conn: &Connection, key: i64) -> Result<u16, Error> {
-    let last: Option<u16> =
-        conn.prepare_cached("SELECT max(round) FROM part WHERE doc = ?1")?.query_row([key], |r| r.get(0))?;
-    last.map_or(Ok(0), |round| round.checked_add(1).ok_or(Error::Bad("no round is left")))
 }
