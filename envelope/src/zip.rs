@@ -210,13 +210,12 @@ pub(crate) fn entries<R: Read + Seek>(source: &mut R, bounds: &Bounds) -> Result
         if directory.long()? != CENTRAL {
             return Err(malformed("central directory record"));
         }
-        directory.short()?; // made by
+        let made_by = directory.short()?;
         let shared = directory.take(26)?;
-        let comment_disk_internal = directory.take(6)?;
-        if comment_disk_internal.get(..4) != Some(&[0; 4]) {
-            return Err(malformed("entry comment or disk number"));
+        // comment length, disk, internal and external attributes
+        if made_by != VERSION || directory.take(10)? != [0; 10] {
+            return Err(malformed("an entry's comment or attributes"));
         }
-        directory.long()?; // external attributes
         let local = u64::from(directory.long()?);
         let name_len = Fields(shared.get(22..24).unwrap_or_default()).short()?;
         let name = directory.take(usize::from(name_len))?;

@@ -1,0 +1,18 @@
+//! The envelope from outside: round trips, hostile bytes, and openssl as judge.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+mod common;
+mod container;
+mod evidence;
+mod receipt;
+mod sealed;
+mod signed;
+mod soft;
+mod statements;
+mod trust;
