@@ -96,7 +96,6 @@ impl Automaton {
         }
     }
 
-
     /// Positions that may follow a state; the start state is `None`.
     fn next(&self, state: Option<Set>) -> Set {
         let Some(state) = state else { return self.first };

@@ -371,8 +371,17 @@ impl Validator<'_, '_> {
                 let at = next.map_or_else(|| end_tag(node), |child| child.range().start);
                 let found = before.and_then(|child| names.get(child)).copied().unwrap_or_default();
                 let previous = after.and_then(|child| names.get(child)).copied();
-                for name in missing {
-                    self.missing(node, at, &Missing { parent, name, found, previous, names, is_root });
+                let choice = if previous.is_none() { self.first_names(parent) } else { String::new() };
+                for (number, name) in missing.into_iter().enumerate() {
+                    let expected = if number == 0 && !choice.is_empty() { &choice } else { name };
+                    self.missing(
+                        node,
+                        at,
+                        &Missing { parent, name, found, previous, names, expected, is_root },
+                    );
+                    if names.is_empty() && is_root {
+                        break; // an empty document is said once
+                    }
                 }
             }
             Breach::Order { child, expected } => {
@@ -431,8 +440,13 @@ impl Validator<'_, '_> {
         }
     }
 
+    /// What may stand first in an element.
+    fn first_names(&self, element: &str) -> String {
+        self.grammar.rule(element).map(|rule| rule.automaton.first_names().join(" | ")).unwrap_or_default()
+    }
+
     fn missing(&mut self, node: Node<'_, '_>, at: usize, missing: &Missing<'_>) {
-        let Missing { parent, name, found, previous, names, is_root } = *missing;
+        let Missing { parent, name, found, previous, names, expected, is_root } = *missing;
         let kind = self.grammar.kind();
         let detail_again =
             matches!(previous, None | Some("含附件" | "內含本文與附件之可攜式文件檔名" | "本別"));
@@ -458,10 +472,9 @@ impl Validator<'_, '_> {
             _ if found.is_empty() => format!("{name} is missing at the end of {parent}"),
             _ => format!("{name} is missing in {parent} before {found}"),
         };
-        let expected = if label == "roster-dangling" || label == "original-empty" || label == "roster-empty" {
-            self.grammar.rule(parent).map(|rule| rule.automaton.first_names().join(" | ")).unwrap_or_default()
-        } else {
-            name.to_owned()
+        let expected = match label {
+            "roster-dangling" => self.first_names(parent),
+            _ => expected.to_owned(),
         };
         self.say(node, at, Said { label, severity, message, found, expected });
     }
@@ -535,6 +548,7 @@ struct Missing<'a> {
     found: &'a str,
     previous: Option<&'a str>,
     names: &'a [&'a str],
+    expected: &'a str,
     is_root: bool,
 }
 

@@ -135,7 +135,7 @@ fn print(tree: &Tree, out: &mut String) {
             Child::Text(text) => out.push_str(&text.replace("& ", "&amp; ")),
         }
     }
-    let _ = write!(out, "</{}>\n", tree.name);
+    let _ = writeln!(out, "</{}>", tree.name);
 }
 
 /// The tree below the `number`-th element, counted from the root (0).
@@ -151,15 +151,67 @@ fn nth<'t>(tree: &'t mut Tree, number: &mut usize) -> Option<&'t mut Tree> {
 }
 
 fn count(tree: &Tree) -> usize {
-    1 + tree.children.iter().map(|child| if let Child::Tree(tree) = child { count(tree) } else { 0 }).sum::<usize>()
+    1 + tree
+        .children
+        .iter()
+        .map(|child| if let Child::Tree(tree) = child { count(tree) } else { 0 })
+        .sum::<usize>()
 }
 
 const NAMES: &[&str] = &[
-    "全銜", "姓名", "職稱", "單位名", "總稱", "機關代碼", "單位代碼", "含附件", "文字", "段落", "條列", "正本", "副本", "署名",
-    "附件", "附件檔名", "交換表", "速別", "密等", "函類別", "年月日", "本別", "收發處理本別", "主旨", "文號", "字", "會辦機關",
-    "決行", "無此元素", "公文類別", "單位", "擬辦方式", "敬陳", "發文字號", "流水號",
+    "全銜",
+    "姓名",
+    "職稱",
+    "單位名",
+    "總稱",
+    "機關代碼",
+    "單位代碼",
+    "含附件",
+    "文字",
+    "段落",
+    "條列",
+    "正本",
+    "副本",
+    "署名",
+    "附件",
+    "附件檔名",
+    "交換表",
+    "速別",
+    "密等",
+    "函類別",
+    "年月日",
+    "本別",
+    "收發處理本別",
+    "主旨",
+    "文號",
+    "字",
+    "會辦機關",
+    "決行",
+    "無此元素",
+    "公文類別",
+    "單位",
+    "擬辦方式",
+    "敬陳",
+    "發文字號",
+    "流水號",
 ];
-const VALUES: &[&str] = &["", "函", "書函", "普通", "普通件", "密", "1", "6", "7", "ATTCH1", "ATTCH1 ATTCH2", "ATTCH3", "表單", "a b", " 速件 "];
+const VALUES: &[&str] = &[
+    "",
+    "函",
+    "書函",
+    "普通",
+    "普通件",
+    "密",
+    "1",
+    "6",
+    "7",
+    "ATTCH1",
+    "ATTCH1 ATTCH2",
+    "ATTCH3",
+    "表單",
+    "a b",
+    " 速件 ",
+];
 
 fn mutate(tree: &mut Tree, numbers: &mut Numbers) -> &'static str {
     let mut number = numbers.below(count(tree));
@@ -269,7 +321,8 @@ fn differential(dtds: &Path, label: &str) {
     let (mut files, mut texts) = (Vec::new(), Vec::new());
     for number in 0..mutants {
         let (code, seed) = SEEDS[number % SEEDS.len()];
-        let body = seed.split_once("]>").map_or_else(|| seed.split_once(".dtd\">").unwrap().1, |parts| parts.1);
+        let body =
+            seed.split_once("]>").map_or_else(|| seed.split_once(".dtd\">").unwrap().1, |parts| parts.1);
         let mut tree = grow(roxmltree::Document::parse(body.trim_start()).unwrap().root_element());
         let name = tree.name.clone();
         let mut how = Vec::new();
@@ -294,9 +347,15 @@ fn differential(dtds: &Path, label: &str) {
             apart.push(format!("{how:?}\nwe: {:?}\nxmllint: {said}\n{text}\n", reading.problems));
         }
     }
-    println!("{mutants} mutants ({label}): {valid} valid for both, {unreadable} unreadable, {} apart", apart.len());
+    println!(
+        "{mutants} mutants ({label}): {valid} valid for both, {unreadable} unreadable, {} apart",
+        apart.len()
+    );
     assert!(apart.is_empty(), "{} of {mutants} apart, the first:\n{}", apart.len(), apart[0]);
-    assert!(valid * 20 > mutants && valid * 2 < mutants, "{valid} of {mutants} valid: the mutants show little");
+    assert!(
+        valid * 20 > mutants && valid * 2 < mutants,
+        "{valid} of {mutants} valid: the mutants show little"
+    );
 }
 
 #[test]
@@ -319,7 +378,10 @@ fn a_repeated_notation_is_a_breach() {
         .unwrap();
     assert!(!judge.status.success());
     let reading = read(text.as_bytes(), &Limits::default());
-    assert_eq!(reading.problems.iter().map(|p| (p.label, p.official)).collect::<Vec<_>>(), [("notation-repeated", true)]);
+    assert_eq!(
+        reading.problems.iter().map(|p| (p.label, p.official)).collect::<Vec<_>>(),
+        [("notation-repeated", true)]
+    );
 }
 
 #[test]

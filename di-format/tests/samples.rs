@@ -58,7 +58,12 @@ fn every_sample_has_its_verdict() {
             EXPECTED.iter().find(|row| row.0 == name).unwrap_or_else(|| panic!("no row for {name}"));
         let reading = read(&std::fs::read(&path).unwrap(), &Limits::default());
         let found: Vec<&str> = reading.problems.iter().map(|problem| problem.label).collect();
-        assert_eq!((reading.verdict, found.as_slice()), (*verdict, *labels), "{name}: {:#?}", reading.problems);
+        assert_eq!(
+            (reading.verdict, found.as_slice()),
+            (*verdict, *labels),
+            "{name}: {:#?}",
+            reading.problems
+        );
         seen += 1;
     }
     assert_eq!(seen, EXPECTED.len());

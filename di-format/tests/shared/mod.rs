@@ -1,14 +1,14 @@
 //! Finds the data beside the repository, and calls xmllint.
 
+#![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part of this")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `../shared` beside the repository, or `DI_SHARED`. Absent: says so and gives `None`, but fails in CI.
-pub fn shared() -> Option<PathBuf> {
-    let root = std::env::var_os("DI_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
+pub(crate) fn shared() -> Option<PathBuf> {
+    let root = std::env::var_os("DI_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
     if root.join("data/dtd/104-official").is_dir() {
         return Some(root);
     }
@@ -18,12 +18,12 @@ pub fn shared() -> Option<PathBuf> {
 }
 
 /// The official DTD files, or `None`.
-pub fn official() -> Option<PathBuf> {
+pub(crate) fn official() -> Option<PathBuf> {
     shared().map(|root| root.join("data/dtd/104-official"))
 }
 
 /// A directory with the DTDs printed from our own tables, under the official names.
-pub fn printed() -> tempfile::TempDir {
+pub(crate) fn printed() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for kind in di_format::Kind::ALL {
         let name = format!("104_{}_utf8.dtd", kind.code());
@@ -33,7 +33,7 @@ pub fn printed() -> tempfile::TempDir {
 }
 
 /// Copies the DTD files of `from` into `to`, so that relative system identifiers find them.
-pub fn lay_out(from: &Path, to: &Path) {
+pub(crate) fn lay_out(from: &Path, to: &Path) {
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap().path();
         std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
@@ -41,14 +41,19 @@ pub fn lay_out(from: &Path, to: &Path) {
 }
 
 /// For each file in `dir`: what xmllint says about it; empty if it is valid.
-pub fn xmllint(dir: &Path, files: &[String]) -> Vec<String> {
+pub(crate) fn xmllint(dir: &Path, files: &[String]) -> Vec<String> {
     let mut said = Vec::new();
     for batch in files.chunks(250) {
-        let output =
-            Command::new("xmllint").current_dir(dir).args(["--noout", "--valid"]).args(batch).output().unwrap();
+        let output = Command::new("xmllint")
+            .current_dir(dir)
+            .args(["--noout", "--valid"])
+            .args(batch)
+            .output()
+            .unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         for file in batch {
-            let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(&format!("{file}:"))).collect();
+            let lines: Vec<&str> =
+                text.lines().filter(|line| line.starts_with(&format!("{file}:"))).collect();
             said.push(lines.join("\n"));
         }
     }
