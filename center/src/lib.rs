@@ -1,1 +1,261 @@
-//! Placeholder; being written.
+//! The reference exchange center: keeps sealed documents for its members until they are fetched, and never opens one.
+//!
+//! - [`start`] runs a center; [`Running`] is the handle. [`main`] is the program `di-center`.
+//! - [`mailbox::Mailbox`] and [`directory::Directory`] are the two seams over which `session` turns a request into a
+//!   reply; SQLite is behind both. [`Registry`] changes members, also while a center runs on the same file.
+//! - `connection` moves bodies, `admission` decides who may come in, `mischief` misbehaves on purpose.
+//!
+//! Invariants: bytes are durable before the row that names them, and the row before anyone is told; a part is accepted
+//! once and answered with the same receipt for ever; no request is held in memory but connections, rates and bells.
+//!
+//! It fails with [`Error`], which is the center's own trouble; what a member does wrong is a `wire` refusal. On disk it has
+//! `center.db` (SQLite, WAL), `bodies/` and `uploads/` in the data folder, and nothing else.
+
+mod admission;
+mod cli;
+mod connection;
+mod database;
+mod desk;
+pub mod directory;
+mod error;
+pub mod mailbox;
+mod mischief;
+mod network;
+mod rate;
+mod session;
+mod wake;
+pub mod words;
+
+pub use cli::main;
+pub use connection::Clock;
+pub use directory::{NewMember, PutEntry, Quotas, Registry};
+pub use error::{Class, Error, LABELS, Result};
+pub use network::Network;
+
+use crate::connection::House;
+use crate::database::Database;
+use crate::desk::Desk;
+use crate::directory::SqliteDirectory;
+use crate::mailbox::sqlite::SqliteMailbox;
+use crate::mailbox::{Mailbox as _, Tidied};
+use config::{CenterConfig, KeySource};
+use envelope::SigningKey;
+use envelope::soft::SoftKey;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A center at work. Dropped without [`Running::stop`], it stops at once.
+pub struct Running {
+    address: SocketAddr,
+    house: Arc<House>,
+    database: Arc<Database>,
+    work: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// Starts a center on the system's clock. It listens when this returns.
+///
+/// # Errors
+/// [`Error`] for keys, anchors, database, folders or address that cannot be used.
+pub async fn start(config: CenterConfig) -> Result<Running> {
+    start_with(config, Arc::new(now)).await
+}
+
+/// [`start`] with another clock, for tests.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(config: CenterConfig, clock: Clock) -> Result<Running> {
+    let tls = read_tls(&config)?;
+    let receipt_key: Arc<dyn SigningKey> = Arc::new(read_receipt_key(&config)?);
+    let anchors = directory::read_anchors(config.trust.anchors.as_deref())?;
+    directory::make_folder(&config.data)?;
+    let path = config.data.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let database = Arc::new(Database::open(&path.join("center.db"), true)?);
+        let mailbox = SqliteMailbox::new(database.clone(), &path)?;
+        let orphans = mailbox.remove_orphans()?;
+        if orphans > 0 {
+            tracing::info!(orphans, "files that no row names were removed");
+        }
+        Ok::<_, Error>((database, mailbox))
+    });
+    let (database, mailbox) = opened.await.unwrap_or(Err(Error::Task))?;
+    let limits = wire::Limits {
+        connections: config.limits.connections,
+        per_address: config.limits.connections_per_member.max(64),
+        ..wire::Limits::default()
+    };
+    let listener = wire::Listener::bind(config.listen, &tls, limits).await?;
+    let address = listener.address();
+    let house = Arc::new(House {
+        desk: Desk {
+            code: config.code.clone(),
+            mailbox: Arc::new(mailbox),
+            directory: Arc::new(SqliteDirectory::new(database.clone())),
+            receipt_key,
+            anchors,
+            limits: config.limits.clone(),
+            parts: rate::Rate::default(),
+            requests: rate::Rate::default(),
+            wake: wake::Wake::default(),
+        },
+        clock,
+        mischief: mischief::Mischief::new(&config.mischief),
+        stop: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+        guests: std::sync::Mutex::default(),
+    });
+    tracing::info!(%address, center = config.code, "listening");
+    let work = tokio::spawn(listen(house.clone(), listener, config.keep.clone()));
+    Ok(Running { address, house, database, work: Some(work) })
+}
+
+impl Running {
+    /// Where it listens, UDP and TCP, with the real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns when requests are taken: at once, since [`start`] returns a center that listens.
+    pub async fn ready(&self) {
+        std::future::ready(()).await;
+    }
+
+    /// Drops what is too old by the settings, as the running center does every minute.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::File`].
+    pub async fn tidy(&self, keep: &config::Keep) -> Result<Tidied> {
+        tidy(&self.house, keep).await
+    }
+
+    /// Stops: no new requests, running ones get five seconds, everything accepted is durable.
+    pub async fn stop(mut self) {
+        self.house.stop.cancel();
+        if let Some(work) = self.work.take() {
+            let _ = work.await;
+        }
+        let database = self.database.clone();
+        let _ = tokio::task::spawn_blocking(move || database.close()).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.house.stop.cancel();
+    }
+}
+
+async fn listen(house: Arc<House>, mut listener: wire::Listener, keep: config::Keep) {
+    house.tasks.spawn(housekeeping(house.clone(), keep));
+    loop {
+        tokio::select! {
+            () = house.stop.cancelled() => break,
+            incoming = listener.accept() => match incoming {
+                Some(incoming) => drop(house.tasks.spawn(connection::serve(house.clone(), incoming))),
+                None => break,
+            },
+        }
+    }
+    house.stop.cancel();
+    house.tasks.close();
+    if tokio::time::timeout(GRACE, house.tasks.wait()).await.is_err() {
+        tracing::warn!("some requests did not end in time");
+    }
+    listener.close().await;
+    tracing::info!("stopped");
+}
+
+/// Looks every other second whether another process wrote (an announcement, a member), and tidies every minute.
+async fn housekeeping(house: Arc<House>, keep: config::Keep) {
+    let mut seen = None;
+    let mut looks = 0_u32;
+    loop {
+        tokio::select! {
+            () = house.stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let mailbox = house.desk.mailbox.clone();
+        match tokio::task::spawn_blocking(move || mailbox.foreign_writes()).await {
+            Ok(Ok(now)) => {
+                if seen.is_some_and(|before| before != now) {
+                    house.desk.wake.ring_all();
+                }
+                seen = Some(now);
+            }
+            Ok(Err(error)) => tracing::warn!(error = error.chain(), "cannot look for foreign writes"),
+            Err(_) => {}
+        }
+        looks += 1;
+        if looks.is_multiple_of(TIDY_EVERY) {
+            match tidy(&house, &keep).await {
+                Ok(Tidied { uploads: 0, bodies: 0 }) => {}
+                Ok(tidied) => tracing::info!(uploads = tidied.uploads, bodies = tidied.bodies, "tidied"),
+                Err(error) => tracing::warn!(error = error.chain(), "cannot tidy"),
+            }
+        }
+    }
+}
+
+async fn tidy(house: &Arc<House>, keep: &config::Keep) -> Result<Tidied> {
+    let now = (house.clock)();
+    let (uploads, bodies) = (keep.uploads.as_millis(), keep.bodies.as_millis());
+    let mailbox = house.desk.mailbox.clone();
+    let work = move || mailbox.tidy(now.saturating_sub(uploads), now.saturating_sub(bodies), now);
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Task))
+}
+
+/// The organisation of a mailbox code: its first ten characters.
+pub(crate) fn organisation(code: &str) -> &str {
+    code.get(..10).unwrap_or(code)
+}
+
+fn read(path: Option<&Path>) -> Result<Vec<u8>> {
+    let path = path.unwrap_or_else(|| Path::new(""));
+    std::fs::read(path).map_err(|e| Error::file("read", path, e))
+}
+
+fn read_tls(config: &CenterConfig) -> Result<wire::ServerTls> {
+    let chain = read(config.tls.certificate.as_deref())?;
+    let key = read(config.tls.key.as_deref())?;
+    Ok(wire::ServerTls::new(&chain, &key)?)
+}
+
+fn read_receipt_key(config: &CenterConfig) -> Result<SoftKey> {
+    read_key(&config.receipt, "the receipt key")
+}
+
+/// A key file of the settings.
+pub(crate) fn read_key(file: &config::KeyFile, what: &str) -> Result<SoftKey> {
+    let passphrase = match (&file.passphrase, &file.passphrase_file) {
+        (Some(secret), _) => Some(secret.expose().to_owned()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, e))?;
+            Some(text.lines().next().unwrap_or_default().to_owned())
+        }
+        (None, None) => None,
+    };
+    match file.source() {
+        Some(KeySource::Files { key, certificate }) => {
+            let (key, certificates) = (read(Some(key))?, read(Some(certificate))?);
+            SoftKey::from_file(&key, passphrase.as_deref(), Some(&certificates))
+        }
+        Some(KeySource::Pkcs12(path)) => SoftKey::from_file(&read(Some(path))?, passphrase.as_deref(), None),
+        None => return Err(Error::file("read", Path::new(""), std::io::ErrorKind::NotFound.into())),
+    }
+    .map_err(Error::envelope(what))
+}
+
+/// The system's clock, Unix milliseconds UTC: read here and nowhere below.
+pub(crate) fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
+
+const GRACE: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(2);
+const TIDY_EVERY: u32 = 30;

@@ -1,1 +1,5 @@
-fn main() {}
+//! `di-center`, the reference exchange center.
+
+fn main() -> std::process::ExitCode {
+    center::main()
+}

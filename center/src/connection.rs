@@ -1,0 +1,477 @@
+//! One connection: the opening (hello, challenge, login, welcome), then its requests, each in a task of its own.
+//!
+//! What is asked is decided in `admission` and `session`; here bodies move, replies leave, and mischief strikes.
+
+use crate::admission::{self, Asked, Guest};
+use crate::database::locked;
+use crate::desk::Desk;
+use crate::directory::Member;
+use crate::error::{Error, Result};
+use crate::mailbox::{Content, Source, Upload};
+use crate::mischief::{Mischief, Trouble};
+use crate::session::{self, Answer, Receive};
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::message::{PartHeader, Refusal, Reply, Request};
+use wire::{Exchange, Incoming, refusal};
+
+/// Gives the time, Unix milliseconds UTC.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What every connection shares.
+pub(crate) struct House {
+    pub(crate) desk: Desk,
+    pub(crate) clock: Clock,
+    pub(crate) mischief: Mischief,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    /// Connections of each member that is here.
+    pub(crate) guests: Mutex<HashMap<String, usize>>,
+}
+
+/// Serves one connection until it ends or the center stops.
+pub(crate) async fn serve(house: Arc<House>, incoming: Incoming) {
+    let incoming = Arc::new(incoming);
+    let peer = incoming.peer();
+    let Some(guest) = open(&house, &incoming).await else {
+        tracing::debug!(%peer, "left without logging in");
+        return;
+    };
+    tracing::info!(%peer, carrier = %incoming.carrier(), member = guest.member, "logged in");
+    let guest = Arc::new(guest);
+    while let Some(exchange) = next(&house, &incoming).await {
+        let (house, guest, incoming) = (house.clone(), guest.clone(), incoming.clone());
+        let tasks = house.tasks.clone();
+        tasks.spawn(async move {
+            if let Err(error) = serve_one(&house, &guest, &incoming, exchange).await {
+                tracing::debug!(%peer, member = guest.member, label = error.label(), %error, "exchange ended");
+            }
+        });
+    }
+    leave(&house, &guest.member);
+    tracing::info!(%peer, member = guest.member, "left");
+}
+
+async fn next(house: &House, incoming: &Incoming) -> Option<Exchange> {
+    tokio::select! {
+        () = house.stop.cancelled() => None,
+        exchange = incoming.accept() => exchange,
+    }
+}
+
+/// The opening. After a refusal the node may read it and try again until the login deadline.
+async fn open(house: &Arc<House>, incoming: &Incoming) -> Option<Guest> {
+    let mut asked = None;
+    while let Some(mut exchange) = next(house, incoming).await {
+        let request = match exchange.recv_request().await {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::debug!(peer = %incoming.peer(), label = error.label(), "no opening");
+                if error.is_peer_fault() {
+                    let _ = exchange.send(&Reply::Refused(refusal::MALFORMED.refuse(error.label()))).await;
+                    let _ = exchange.finish().await;
+                }
+                continue;
+            }
+        };
+        let (reply, guest) = greet(house, incoming, &mut asked, request).await;
+        if let Reply::Refused(no) = &reply {
+            tracing::warn!(peer = %incoming.peer(), label = no.label, detail = no.detail, "not let in");
+        }
+        if exchange.send(&reply).await.is_err() || exchange.finish().await.is_err() {
+            if let Some(guest) = guest {
+                leave(house, &guest.member);
+            }
+            return None;
+        }
+        if guest.is_some() {
+            return guest;
+        }
+    }
+    None
+}
+
+async fn greet(
+    house: &Arc<House>,
+    incoming: &Incoming,
+    asked: &mut Option<Asked>,
+    request: Request,
+) -> (Reply, Option<Guest>) {
+    let (from, now) = (incoming.peer().ip(), (house.clock)());
+    let refused = |no: Refusal| (Reply::Refused(no), None);
+    match request {
+        Request::Hello(hello) => {
+            match blocking(house, move |house| admission::hello(&house.desk, &hello, from, now)).await {
+                Ok(Ok((question, challenge))) => {
+                    *asked = Some(question);
+                    (Reply::Challenge(challenge), None)
+                }
+                Ok(Err(no)) => refused(no),
+                Err(error) => refused(report(&error)),
+            }
+        }
+        Request::Login(login) => {
+            let Some(question) = asked.take() else {
+                return refused(refusal::NOT_LOGGED_IN.refuse("a login before the hello"));
+            };
+            let Ok(exporter) = incoming.exporter() else {
+                return refused(refusal::INTERNAL.refuse("the connection has no exporter value"));
+            };
+            let decided = blocking(house, move |house| {
+                admission::login(&house.desk, &question, &login, &exporter, from, now)
+            });
+            match decided.await {
+                Ok(Ok((guest, welcome))) => {
+                    if !enter(house, &guest.member) {
+                        return refused(session::later(refusal::BUSY.refuse("too many connections of the member"), 10));
+                    }
+                    incoming.authenticated();
+                    (Reply::Welcome(welcome), Some(guest))
+                }
+                Ok(Err(no)) => refused(no),
+                Err(error) => refused(report(&error)),
+            }
+        }
+        _ => refused(refusal::NOT_LOGGED_IN.refuse("a request before the login")),
+    }
+}
+
+fn enter(house: &House, member: &str) -> bool {
+    let mut guests = locked(&house.guests);
+    let count = guests.entry(member.to_owned()).or_default();
+    if *count >= house.desk.limits.connections_per_member {
+        return false;
+    }
+    *count += 1;
+    true
+}
+
+fn leave(house: &House, member: &str) {
+    let mut guests = locked(&house.guests);
+    if let Some(count) = guests.get_mut(member) {
+        *count -= 1;
+        if *count == 0 {
+            guests.remove(member);
+        }
+    }
+}
+
+async fn serve_one(
+    house: &Arc<House>,
+    guest: &Arc<Guest>,
+    incoming: &Incoming,
+    mut exchange: Exchange,
+) -> wire::Result<()> {
+    let request = match exchange.recv_request().await {
+        Ok(request) => request,
+        Err(error) => {
+            if error.is_peer_fault() {
+                exchange.send(&Reply::Refused(refusal::MALFORMED.refuse(error.label()))).await?;
+                exchange.finish().await?;
+            }
+            return Err(error);
+        }
+    };
+    let trouble = house.mischief.next();
+    match trouble {
+        Some(Trouble::Cut) => {
+            incoming.close().await;
+            return Ok(());
+        }
+        Some(Trouble::Stall(time)) => tokio::time::sleep(time).await,
+        _ => {}
+    }
+    match request {
+        Request::Submit { header, eager } => submit(house, guest, incoming, exchange, header, eager, trouble).await,
+        Request::Watch { wait, .. } => {
+            let reply = watch(house, guest, request, wait).await;
+            send(incoming, exchange, &reply, trouble).await
+        }
+        request => match ask(house, guest, request).await {
+            Ok((_, Answer::Body { reply, source, offset, left })) => {
+                send_body(incoming, exchange, &reply, source, offset, left, trouble).await
+            }
+            Ok((_, Answer::Reply(reply))) => send(incoming, exchange, &reply, trouble).await,
+            Ok((_, Answer::Receive(_))) => Ok(()), // only a Submit is answered so
+            Err(no) => send(incoming, exchange, &Reply::Refused(no), trouble).await,
+        },
+    }
+}
+
+/// Asks the session, with the member as it stands now.
+async fn ask(
+    house: &Arc<House>,
+    guest: &Arc<Guest>,
+    request: Request,
+) -> std::result::Result<(Member, Answer), Refusal> {
+    let (guest, now) = (guest.clone(), (house.clock)());
+    let asked = blocking(house, move |house| {
+        Ok(match admission::still_welcome(&house.desk, &guest, now)? {
+            Ok(member) => {
+                let answer = session::answer(&house.desk, &member, request, now)?;
+                Ok((member, answer))
+            }
+            Err(no) => Err(no),
+        })
+    });
+    asked.await.unwrap_or_else(|error| Err(report(&error)))
+}
+
+/// Waits for news. The bell is taken before each look, so that nothing falls between look and wait.
+async fn watch(house: &Arc<House>, guest: &Arc<Guest>, request: Request, wait: u16) -> Reply {
+    let until = Instant::now() + Duration::from_secs(wait.min(wire::MAX_WATCH_SECONDS).into());
+    let bell = house.desk.wake.bell(&guest.member);
+    loop {
+        let mut rung = pin!(bell.notified());
+        rung.as_mut().enable();
+        let news = match ask(house, guest, request.clone()).await {
+            Ok((_, Answer::Reply(reply))) => reply,
+            Ok(_) => return Reply::Refused(refusal::INTERNAL.refuse("a watch with a body")),
+            Err(no) => return Reply::Refused(no),
+        };
+        if !matches!(news, Reply::News { offers: false, outcomes: false, announcements: false }) {
+            return news;
+        }
+        tokio::select! {
+            () = rung => {}
+            () = tokio::time::sleep_until(until) => return news,
+            () = house.stop.cancelled() => return news,
+        }
+    }
+}
+
+async fn submit(
+    house: &Arc<House>,
+    guest: &Arc<Guest>,
+    incoming: &Incoming,
+    mut exchange: Exchange,
+    header: PartHeader,
+    eager: bool,
+    trouble: Option<Trouble>,
+) -> wire::Result<()> {
+    let request = Request::Submit { header: header.clone(), eager };
+    let (member, receive) = match ask(house, guest, request).await {
+        Ok((member, Answer::Receive(receive))) => (member, receive),
+        other => {
+            let reply = match other {
+                Ok((_, Answer::Reply(reply))) => reply,
+                Ok(_) => return Ok(()), // only a Fetch is answered with a body
+                Err(no) => Reply::Refused(no),
+            };
+            if eager {
+                // the body is on its way already: pass over it, so that the connection stays in step
+                exchange.recv_body(&mut tokio::io::sink(), header.length.min(wire::EAGER_LIMIT)).await?;
+            }
+            return send(incoming, exchange, &reply, trouble).await;
+        }
+    };
+    let offset = match &receive {
+        Receive::Memory => 0,
+        Receive::File(upload) => upload.offset(),
+    };
+    if !eager {
+        exchange.send(&Reply::Go { offset }).await?;
+    }
+    let left = header.length.saturating_sub(offset);
+    let stop_after = match trouble {
+        Some(Trouble::CutBody(thousandths)) => Some(left / 1000 * u64::from(thousandths)),
+        _ => None,
+    };
+    let content = match take_body(house, &mut exchange, receive, left, stop_after).await {
+        Ok(content) => content,
+        Err(Interrupted::Wire(error)) => return Err(error),
+        Err(Interrupted::Mischief) => {
+            incoming.close().await;
+            return Ok(());
+        }
+        Err(Interrupted::Refused(no, complete)) => {
+            exchange.send(&Reply::Refused(no)).await?;
+            // unread bytes are still on their way: a QUIC stream can end so, a TCP connection cannot
+            if complete || exchange.carrier() == wire::Carrier::Quic {
+                exchange.finish().await?;
+            }
+            return Ok(());
+        }
+    };
+    let now = (house.clock)();
+    let kept = blocking(house, move |house| session::finish(&house.desk, &member, &header, content, now));
+    let reply = kept.await.unwrap_or_else(|error| Reply::Refused(report(&error)));
+    send(incoming, exchange, &reply, trouble).await
+}
+
+enum Interrupted {
+    /// The connection, or the peer.
+    Wire(wire::Error),
+    /// This, and whether the body had been read to its end.
+    Refused(Refusal, bool),
+    Mischief,
+}
+
+/// Takes `left` bytes. What came before an interruption of a large body stays, durable, for the next try.
+async fn take_body(
+    house: &Arc<House>,
+    exchange: &mut Exchange,
+    receive: Receive,
+    left: u64,
+    stop_after: Option<u64>,
+) -> std::result::Result<Content, Interrupted> {
+    let mut body = exchange.body(left);
+    let mut upload = match receive {
+        Receive::Memory => {
+            let mut bytes = vec![0; usize::try_from(left).unwrap_or(0)];
+            fill(&mut body, &mut bytes).await.1.map_or(Ok(()), Err).map_err(Interrupted::Wire)?;
+            return if stop_after.is_some() { Err(Interrupted::Mischief) } else { Ok(Content::Bytes(bytes)) };
+        }
+        Receive::File(upload) => upload,
+    };
+    let mut taken = 0;
+    while taken < left {
+        let size = usize::try_from(left - taken).unwrap_or(usize::MAX).min(CHUNK);
+        let mut chunk = vec![0; size];
+        let (n, broken) = fill(&mut body, &mut chunk).await;
+        chunk.truncate(n);
+        taken += n as u64;
+        let cut = stop_after.is_some_and(|most| taken >= most);
+        let end = broken.is_some() || cut;
+        let written = with_upload(house, upload, move |upload| {
+            upload.write(&chunk)?;
+            if end { upload.suspend() } else { Ok(()) }
+        });
+        upload = match written.await {
+            Ok(upload) => upload,
+            Err(error) => return Err(Interrupted::Refused(report(&error), taken == left)),
+        };
+        if let Some(error) = broken {
+            return Err(Interrupted::Wire(error));
+        }
+        if cut {
+            return Err(Interrupted::Mischief);
+        }
+    }
+    let finished = blocking(house, move |_| upload.finish()).await;
+    finished.map_err(|error| Interrupted::Refused(report(&error), true))
+}
+
+/// Reads until `bytes` is full; how many came, and what stopped them.
+async fn fill(body: &mut wire::Body<'_>, bytes: &mut [u8]) -> (usize, Option<wire::Error>) {
+    let mut n = 0;
+    while let Some(space) = bytes.get_mut(n..).filter(|space| !space.is_empty()) {
+        match body.chunk(space).await {
+            Ok(0) => return (n, Some(wire::Error::Truncated { missing: space.len() as u64 })),
+            Ok(read) => n += read,
+            Err(error) => return (n, Some(error)),
+        }
+    }
+    (n, None)
+}
+
+async fn with_upload(
+    house: &Arc<House>,
+    mut upload: Box<dyn Upload>,
+    work: impl FnOnce(&mut dyn Upload) -> Result<()> + Send + 'static,
+) -> Result<Box<dyn Upload>> {
+    blocking(house, move |_| {
+        work(upload.as_mut())?;
+        Ok(upload)
+    })
+    .await
+}
+
+async fn send(
+    incoming: &Incoming,
+    mut exchange: Exchange,
+    reply: &Reply,
+    trouble: Option<Trouble>,
+) -> wire::Result<()> {
+    match trouble {
+        Some(Trouble::LostReply) => {
+            incoming.close().await;
+            return Ok(());
+        }
+        Some(Trouble::RepeatedOffers) => {
+            if let Some(repeated) = repeat_offers(reply) {
+                exchange.send(&repeated).await?;
+                return exchange.finish().await;
+            }
+        }
+        _ => {}
+    }
+    exchange.send(reply).await?;
+    exchange.finish().await
+}
+
+fn repeat_offers(reply: &Reply) -> Option<Reply> {
+    let Reply::Offers { offers } = reply else { return None };
+    let twice: Vec<_> = offers.iter().rev().chain(offers).cloned().collect();
+    let reply = Reply::Offers { offers: twice };
+    let fits = offers.len() * 2 <= usize::from(wire::MAX_PAGE)
+        && wire::codec::len(&reply) < wire::MAX_REPLY as usize;
+    fits.then_some(reply)
+}
+
+async fn send_body(
+    incoming: &Incoming,
+    mut exchange: Exchange,
+    reply: &Reply,
+    source: Source,
+    offset: u64,
+    left: u64,
+    trouble: Option<Trouble>,
+) -> wire::Result<()> {
+    if trouble == Some(Trouble::LostReply) {
+        incoming.close().await;
+        return Ok(());
+    }
+    let length = match trouble {
+        Some(Trouble::CutBody(thousandths)) => left / 1000 * u64::from(thousandths),
+        _ => left,
+    };
+    exchange.send(reply).await?;
+    match source {
+        Source::Bytes(bytes) => {
+            let mut rest = bytes.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
+            exchange.send_body(&mut rest, length).await?;
+        }
+        Source::File(file) => {
+            let mut file = tokio::fs::File::from_std(file);
+            file.set_max_buf_size(CHUNK);
+            tokio::io::AsyncSeekExt::seek(&mut file, std::io::SeekFrom::Start(offset))
+                .await
+                .map_err(wire::Error::Body)?;
+            exchange.send_body(&mut file, length).await?;
+        }
+    }
+    if length < left {
+        incoming.close().await;
+        return Ok(());
+    }
+    exchange.finish().await
+}
+
+/// Runs something that blocks.
+async fn blocking<T: Send + 'static>(
+    house: &Arc<House>,
+    work: impl FnOnce(&House) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let house = house.clone();
+    tokio::task::spawn_blocking(move || work(&house)).await.unwrap_or(Err(Error::Task))
+}
+
+/// Our own trouble goes to the log; the member is told as little as it needs.
+fn report(error: &Error) -> Refusal {
+    match error {
+        Error::TakenOver | Error::DigestMismatch | Error::Stopping => {
+            tracing::debug!(label = error.label(), "refused");
+        }
+        _ => tracing::error!(label = error.label(), error = error.chain(), "the center's own trouble"),
+    }
+    session::trouble(error)
+}
+
+/// Bytes that are taken or sent in one step.
+const CHUNK: usize = 256 * 1024;

@@ -1,0 +1,200 @@
+//! Bodies and unfinished uploads as files.
+//!
+//! `uploads/<name>` grows while a body comes in; complete and verified it is fsynced, renamed to `bodies/<xx>/<name>`,
+//! and both folders are fsynced, before any row names it.
+
+use super::{Content, Upload};
+use crate::database::locked;
+use crate::error::{Error, Result};
+use aws_lc_rs::digest::{Context, SHA256};
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use wire::message::Digest;
+
+/// The two folders.
+pub(crate) struct Files {
+    uploads: PathBuf,
+    bodies: PathBuf,
+    /// The request that may write to each upload: the newest one.
+    turns: Mutex<HashMap<String, Arc<Mutex<u64>>>>,
+}
+
+impl Files {
+    /// Makes the folders where they are missing.
+    pub(crate) fn open(data: &Path) -> Result<Self> {
+        let (uploads, bodies) = (data.join("uploads"), data.join("bodies"));
+        for folder in [&uploads, &bodies] {
+            std::fs::create_dir_all(folder).map_err(|e| Error::file("make the folder", folder, e))?;
+        }
+        Ok(Self { uploads, bodies, turns: Mutex::default() })
+    }
+
+    /// A name that was never used.
+    pub(crate) fn new_name() -> Result<String> {
+        let mut bytes = [0; 16];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Task)?;
+        Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    }
+
+    /// Takes over the upload of that name and reads what is there.
+    pub(crate) fn upload(&self, name: &str, length: u64, sealed: Digest) -> Result<Box<dyn Upload>> {
+        let turn = locked(&self.turns).entry(name.to_owned()).or_default().clone();
+        let path = self.uploads.join(name);
+        let mut current = locked(&turn); // from here on no older request writes
+        *current += 1;
+        let number = *current;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|e| Error::file("open the upload", &path, e))?;
+        let (mut hash, mut offset) = (Context::new(&SHA256), 0);
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            let n = file.read(&mut buffer).map_err(|e| Error::file("read the upload", &path, e))?;
+            let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else { break };
+            hash.update(chunk);
+            offset += n as u64;
+        }
+        if offset > length {
+            file.set_len(0).map_err(|e| Error::file("empty the upload", &path, e))?;
+            (hash, offset) = (Context::new(&SHA256), 0);
+        }
+        file.seek(SeekFrom::Start(offset)).map_err(|e| Error::file("read the upload", &path, e))?;
+        file.sync_data().map_err(|e| Error::file("sync the upload", &path, e))?;
+        drop(current);
+        Ok(Box::new(FileUpload {
+            target: self.body_path(name),
+            name: name.to_owned(),
+            path,
+            turn,
+            number,
+            file,
+            hash,
+            offset,
+            length,
+            sealed,
+        }))
+    }
+
+    /// A complete body.
+    pub(crate) fn open_body(&self, name: &str) -> Result<File> {
+        let path = self.body_path(name);
+        File::open(&path).map_err(|e| Error::file("open the body", &path, e))
+    }
+
+    /// Removes a body; one that is not there is fine.
+    pub(crate) fn remove_body(&self, name: &str) -> Result<()> {
+        remove(&self.body_path(name))
+    }
+
+    /// Removes an unfinished upload; whoever still writes to it is stopped.
+    pub(crate) fn remove_upload(&self, name: &str) -> Result<()> {
+        if let Some(turn) = locked(&self.turns).remove(name) {
+            *locked(&turn) += 1;
+        }
+        remove(&self.uploads.join(name))
+    }
+
+    /// The upload became a body: nobody writes to it any more.
+    pub(crate) fn forget_upload(&self, name: &str) {
+        locked(&self.turns).remove(name);
+    }
+
+    /// Removes every file whose name is in neither set.
+    pub(crate) fn remove_orphans(&self, bodies: &HashSet<String>, uploads: &HashSet<String>) -> Result<u64> {
+        let mut removed = 0;
+        let folders = list(&self.bodies)?.into_iter().map(|folder| (folder, bodies));
+        for (folder, known) in folders.chain([(self.uploads.clone(), uploads)]) {
+            for path in list(&folder)? {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                if !known.contains(name) {
+                    remove(&path)?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    fn body_path(&self, name: &str) -> PathBuf {
+        self.bodies.join(name.get(..2).unwrap_or("00")).join(name)
+    }
+}
+
+struct FileUpload {
+    name: String,
+    path: PathBuf,
+    target: PathBuf,
+    turn: Arc<Mutex<u64>>,
+    number: u64,
+    file: File,
+    hash: Context,
+    offset: u64,
+    length: u64,
+    sealed: Digest,
+}
+
+impl Upload for FileUpload {
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let turn = locked(&self.turn);
+        if *turn != self.number {
+            return Err(Error::TakenOver);
+        }
+        if self.offset + bytes.len() as u64 > self.length {
+            return Err(Error::DigestMismatch);
+        }
+        self.file.write_all(bytes).map_err(|e| Error::file("write the upload", &self.path, e))?;
+        self.hash.update(bytes);
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> Result<()> {
+        self.file.sync_data().map_err(|e| Error::file("sync the upload", &self.path, e))
+    }
+
+    fn finish(self: Box<Self>) -> Result<Content> {
+        let turn = locked(&self.turn);
+        if *turn != self.number {
+            return Err(Error::TakenOver);
+        }
+        if self.offset != self.length || self.hash.clone().finish().as_ref() != self.sealed {
+            self.file.set_len(0).map_err(|e| Error::file("empty the upload", &self.path, e))?;
+            return Err(Error::DigestMismatch);
+        }
+        self.file.sync_all().map_err(|e| Error::file("sync the upload", &self.path, e))?;
+        let folder = self.target.parent().unwrap_or(&self.target);
+        std::fs::create_dir_all(folder).map_err(|e| Error::file("make the folder", folder, e))?;
+        std::fs::rename(&self.path, &self.target)
+            .map_err(|e| Error::file("rename the upload to", &self.target, e))?;
+        for folder in [Some(folder), folder.parent()].into_iter().flatten() {
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(|e| Error::file("sync the folder", folder, e))?;
+        }
+        Ok(Content::File(self.name.clone()))
+    }
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect())
+        .map_err(|e| Error::file("list", folder, e))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,93 @@
+//! Keeping a receipt bundle: every line must have its mailbox line, with the same digests.
+
+use super::sqlite::one;
+use super::{Report, ReportLine, Reported};
+use crate::error::{Error, Result};
+use rusqlite::{Connection, params};
+use wire::message::Digest;
+
+/// In one transaction: look for the repeat, check all lines, keep the bundle, settle the lines.
+pub(super) fn keep(c: &Connection, report: &Report) -> Result<Reported> {
+    let digest = envelope::sha256(&report.bundle);
+    let before: bool = one(
+        c,
+        "SELECT EXISTS (SELECT 1 FROM outcome WHERE reporter = ?1 AND digest = ?2)",
+        params![report.reporter, digest],
+        "looking for a repeated report",
+    )?;
+    if before {
+        return Ok(Reported::Before);
+    }
+    let mut lines = Vec::with_capacity(report.lines.len());
+    for line in &report.lines {
+        match find(c, &report.reporter, line)? {
+            Ok(found) => lines.push((line, found)),
+            Err(no) => return Ok(no),
+        }
+    }
+    c.prepare_cached(
+        "INSERT INTO outcome (sender, reporter, digest, bundle, reported) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )
+    .and_then(|mut s| {
+        s.execute(params![report.sender, report.reporter, digest, report.bundle, report.at])
+    })
+    .map_err(Error::database("keeping a report"))?;
+    let mut contradictions = Vec::new();
+    for (line, found) in lines {
+        match found.verdict {
+            Some(verdict) if verdict == i64::from(line.verdict) => {}
+            Some(_) => contradictions.push(line.document),
+            None => settle(c, &found, line.verdict, report.at).map_err(Error::database("settling a line"))?,
+        }
+    }
+    Ok(Reported::Kept { contradictions })
+}
+
+struct Found {
+    seq: i64,
+    part: i64,
+    verdict: Option<i64>,
+}
+
+fn find(c: &Connection, reporter: &str, line: &ReportLine) -> Result<std::result::Result<Found, Reported>> {
+    let run = || -> rusqlite::Result<std::result::Result<Found, Reported>> {
+        let mut statement = c.prepare_cached(
+            "SELECT l.seq, l.part, l.verdict, p.manifest, p.signature, p.sealed
+             FROM part p JOIN line l ON l.part = p.id
+             WHERE p.member = ?1 AND p.document = ?2 AND p.round = ?3 AND p.sender = ?4
+               AND l.recipient = ?5 AND l.member = ?6",
+        )?;
+        let mut rows = statement.query(params![
+            crate::organisation(&line.sender),
+            line.document,
+            line.round,
+            line.sender,
+            line.recipient,
+            reporter
+        ])?;
+        let mut no = Reported::NoLine(line.document);
+        while let Some(r) = rows.next()? {
+            let digests: [Digest; 3] = [r.get(3)?, r.get(4)?, r.get(5)?];
+            if digests == [line.manifest, line.signature, line.sealed] {
+                return Ok(Ok(Found { seq: r.get(0)?, part: r.get(1)?, verdict: r.get(2)? }));
+            }
+            no = Reported::OtherDigests(line.document);
+        }
+        Ok(Err(no))
+    };
+    run().map_err(Error::database("looking for a mailbox line"))
+}
+
+fn settle(c: &Connection, found: &Found, verdict: u8, at: i64) -> rusqlite::Result<()> {
+    let changed = c
+        .prepare_cached("UPDATE line SET verdict = ?2, settled = ?3 WHERE seq = ?1 AND verdict IS NULL")?
+        .execute(params![found.seq, verdict, at])?;
+    if changed == 1 {
+        c.prepare_cached(
+            "UPDATE part SET open = open - 1, settled = CASE WHEN open = 1 THEN ?2 END WHERE id = ?1",
+        )?
+        .execute(params![found.part, at])?;
+    }
+    Ok(())
+}
+

@@ -1,0 +1,439 @@
+//! The mailbox in SQLite, with large bodies as files beside it.
+
+use super::files::Files;
+use super::{
+    Content, Counts, Cursors, Fetched, Held, INLINE, Mailbox, NewPart, News, Report, Reported, Source,
+    Submitted, Tidied, Upload, Used, Waiting, report, tidy,
+};
+use crate::database::Database;
+use crate::error::{Error, Result};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::path::Path;
+use std::sync::Arc;
+use wire::message::{Addressee, Announcement, Digest, OpenPart, Outcome, PartHeader, PartKey, Priority};
+
+/// Milliseconds of a day.
+pub(crate) const DAY: i64 = 86_400_000;
+
+/// The default mailbox: one file and two folders.
+pub struct SqliteMailbox {
+    database: Arc<Database>,
+    files: Arc<Files>,
+}
+
+impl SqliteMailbox {
+    /// On an open database, with files under `data`.
+    pub(crate) fn new(database: Arc<Database>, data: &Path) -> Result<Self> {
+        let mailbox = Self { database, files: Arc::new(Files::open(data)?) };
+        let made = mailbox.database.read(|c| setting(c, "epoch"))?.is_some();
+        if !made {
+            mailbox.renew_epoch()?;
+        }
+        Ok(mailbox)
+    }
+}
+
+impl Mailbox for SqliteMailbox {
+    fn epoch(&self) -> Result<[u8; 16]> {
+        let bytes = self.database.read(|c| setting(c, "epoch"))?.unwrap_or_default();
+        bytes.try_into().map_err(|_| Error::Damaged("the epoch is not 16 bytes".into()))
+    }
+
+    fn renew_epoch(&self) -> Result<[u8; 16]> {
+        let mut epoch = [0; 16];
+        aws_lc_rs::rand::fill(&mut epoch).map_err(|_| Error::Task)?;
+        self.database.write(move |c| {
+            c.execute("INSERT OR REPLACE INTO setting (name, value) VALUES ('epoch', ?1)", [&epoch])
+                .map_err(Error::database("keeping the epoch"))?;
+            Ok(epoch)
+        })
+    }
+
+    fn held(&self, member: &str, key: &PartKey) -> Result<Option<Held>> {
+        self.database.read(|c| held(c, member, key))
+    }
+
+    fn used(&self, member: &str, day: i64, part: &PartKey) -> Result<Used> {
+        self.database.read(|c| {
+            let accepted = used(c, member, day)?;
+            let unfinished: i64 = one(
+                c,
+                "SELECT coalesce(sum(length), 0) FROM upload WHERE member = ?1
+                 AND NOT (document = ?2 AND variant = ?3 AND grp = ?4 AND round = ?5)",
+                params![member, part.document, part.variant, part.group, part.round],
+                "adding up uploads",
+            )?;
+            Ok(Used { accepted, unfinished: unsigned(unfinished) })
+        })
+    }
+
+    fn upload(&self, member: &str, header: &PartHeader, now: i64) -> Result<Box<dyn Upload>> {
+        let (member, key, sealed, length) = (member.to_owned(), header.key, header.sealed, header.length);
+        let fresh = Files::new_name()?;
+        let files = self.files.clone();
+        let name = self.database.write(move |c| {
+            let doing = "noting an upload";
+            let known: Option<(String, Vec<u8>, i64)> = c
+                .prepare_cached(
+                    "SELECT file, sealed, length FROM upload
+                     WHERE member = ?1 AND document = ?2 AND variant = ?3 AND grp = ?4 AND round = ?5",
+                )
+                .and_then(|mut s| {
+                    s.query_row(params![member, key.document, key.variant, key.group, key.round], |r| {
+                        Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+                    })
+                    .optional()
+                })
+                .map_err(Error::database(doing))?;
+            let name = match known {
+                Some((name, old, old_length)) if old == sealed && unsigned(old_length) == length => name,
+                Some((name, ..)) => {
+                    files.remove_upload(&name)?;
+                    fresh
+                }
+                None => fresh,
+            };
+            c.execute(
+                "INSERT OR REPLACE INTO upload
+                 (member, document, variant, grp, round, sealed, length, file, touched)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![
+                    member,
+                    key.document,
+                    key.variant,
+                    key.group,
+                    key.round,
+                    sealed,
+                    signed(length),
+                    name,
+                    now
+                ],
+            )
+            .map_err(Error::database(doing))?;
+            Ok(name)
+        })?;
+        self.files.upload(&name, length, sealed)
+    }
+
+    fn submit(&self, part: NewPart) -> Result<Submitted> {
+        let files = self.files.clone();
+        let finished = match &part.content {
+            Content::File(name) => Some(name.clone()),
+            Content::Bytes(_) => None,
+        };
+        let result = self.database.write(move |c| submit(c, &part));
+        if let Some(name) = finished {
+            files.forget_upload(&name);
+            // anything else than Kept leaves the file without a row
+            if matches!(result, Ok(Submitted::Before(_) | Submitted::OverQuota)) {
+                files.remove_body(&name)?;
+            }
+        }
+        result
+    }
+
+    fn offers(&self, member: &str, after: u64, limit: u16) -> Result<Vec<Waiting>> {
+        let doing = "listing offers";
+        self.database.read(|c| {
+            c.prepare_cached(
+                "SELECT l.seq, l.recipient, l.attachments, p.accepted, p.receipt, p.sender, p.document,
+                        p.variant, p.grp, p.round, p.priority, p.manifest, p.signature, p.sealed, p.length
+                 FROM line l JOIN part p ON p.id = l.part
+                 WHERE l.member = ?1 AND l.settled IS NULL AND l.seq > ?2 ORDER BY l.seq LIMIT ?3",
+            )
+            .and_then(|mut s| s.query_map(params![member, signed(after), limit], waiting)?.collect())
+            .map_err(Error::database(doing))
+        })
+    }
+
+    fn body(&self, member: &str, seq: u64) -> Result<Fetched> {
+        type Found = (i64, Digest, Option<String>, Option<i64>, Option<Vec<u8>>);
+        let found: Option<Found> = self.database.read(|c| {
+            c.prepare_cached(
+                "SELECT p.length, p.sealed, p.file, p.gone, b.bytes
+                 FROM line l JOIN part p ON p.id = l.part LEFT JOIN body b ON b.part = p.id
+                 WHERE l.seq = ?1 AND l.member = ?2",
+            )
+            .and_then(|mut s| {
+                s.query_row(params![signed(seq), member], |r| {
+                    Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+                })
+                .optional()
+            })
+            .map_err(Error::database("looking for a body"))
+        })?;
+        let source = match found {
+            None => return Ok(Fetched::Unknown),
+            Some((.., Some(_gone), _)) => return Ok(Fetched::Gone),
+            Some((length, sealed, Some(name), ..)) => {
+                (length, sealed, Source::File(self.files.open_body(&name)?))
+            }
+            Some((length, sealed, None, _, Some(bytes))) => (length, sealed, Source::Bytes(bytes)),
+            Some(_) => return Ok(Fetched::Gone),
+        };
+        Ok(Fetched::Body { length: unsigned(source.0), sealed: source.1, source: source.2 })
+    }
+
+    fn report(&self, report: Report) -> Result<Reported> {
+        self.database.write(move |c| report::keep(c, &report))
+    }
+
+    fn outcomes(&self, member: &str, after: u64, limit: u16, bytes: usize) -> Result<Vec<Outcome>> {
+        self.database.read(|c| {
+            let sql = "SELECT seq, bundle FROM outcome WHERE sender = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+            let mut size = 0;
+            collect(c, sql, params![member, signed(after), limit], "listing outcomes", |r| {
+                let outcome = Outcome { seq: unsigned(r.get(0)?), bundle: r.get(1)? };
+                size += outcome.bundle.len() + 16;
+                Ok((outcome, size <= bytes))
+            })
+        })
+    }
+
+    fn missing(&self, member: &str, parts: &[OpenPart]) -> Result<Vec<PartKey>> {
+        self.database.read(|c| {
+            let mut out = Vec::new();
+            for part in parts {
+                if held(c, member, &part.key)?.is_none_or(|held| held.manifest != part.manifest) {
+                    out.push(part.key);
+                }
+            }
+            Ok(out)
+        })
+    }
+
+    fn news(&self, member: &str, cursors: Cursors) -> Result<News> {
+        let doing = "looking for news";
+        self.database.read(|c| {
+            let newer = |sql: &str, after: u64| {
+                one::<bool>(c, sql, params![member, signed(after)], doing)
+            };
+            Ok(News {
+                offers: newer(
+                    "SELECT EXISTS (SELECT 1 FROM line WHERE member = ?1 AND settled IS NULL AND seq > ?2)",
+                    cursors.offers,
+                )?,
+                outcomes: newer(
+                    "SELECT EXISTS (SELECT 1 FROM outcome WHERE sender = ?1 AND seq > ?2)",
+                    cursors.outcomes,
+                )?,
+                announcements: newer(
+                    "SELECT EXISTS (SELECT 1 FROM announcement WHERE number > ?2 AND ?1 = ?1)",
+                    cursors.announcements,
+                )?,
+            })
+        })
+    }
+
+    fn announce(&self, title: &str, body: &str, now: i64) -> Result<u64> {
+        let (title, body) = (title.to_owned(), body.to_owned());
+        self.database.write(move |c| {
+            c.execute(
+                "INSERT INTO announcement (time, title, body) VALUES (?1, ?2, ?3)",
+                params![now, title, body],
+            )
+            .map_err(Error::database("publishing an announcement"))?;
+            Ok(unsigned(c.last_insert_rowid()))
+        })
+    }
+
+    fn announcements(&self, after: u64, limit: u16, bytes: usize) -> Result<Vec<Announcement>> {
+        self.database.read(|c| {
+            let sql = "SELECT number, time, title, body FROM announcement
+                       WHERE number > ?1 ORDER BY number LIMIT ?2";
+            let mut size = 0;
+            collect(c, sql, params![signed(after), limit], "listing announcements", |r| {
+                let announcement = Announcement {
+                    number: unsigned(r.get(0)?),
+                    time: r.get(1)?,
+                    title: r.get(2)?,
+                    body: r.get(3)?,
+                };
+                size += announcement.title.len() + announcement.body.len() + 32;
+                Ok((announcement, size <= bytes))
+            })
+        })
+    }
+
+    fn tidy(&self, uploads_before: i64, bodies_before: i64, now: i64) -> Result<Tidied> {
+        tidy::tidy(&self.database, &self.files, uploads_before, bodies_before, now)
+    }
+
+    fn remove_orphans(&self) -> Result<u64> {
+        tidy::remove_orphans(&self.database, &self.files)
+    }
+
+    fn foreign_writes(&self) -> Result<i64> {
+        self.database.foreign_writes()
+    }
+
+    fn counts(&self) -> Result<Counts> {
+        self.database.read(tidy::counts)
+    }
+}
+
+fn submit(c: &Connection, part: &NewPart) -> Result<Submitted> {
+    let doing = "keeping a part";
+    let (header, key) = (&part.header, &part.header.key);
+    if let Some(held) = held(c, &part.member, key)? {
+        return Ok(Submitted::Before(held));
+    }
+    let day = part.accepted.div_euclid(DAY);
+    if used(c, &part.member, day)?.saturating_add(header.length) > part.bytes_per_day {
+        return Ok(Submitted::OverQuota);
+    }
+    let file = match &part.content {
+        Content::File(name) => Some(name),
+        Content::Bytes(_) => None,
+    };
+    let priority = match header.priority {
+        Priority::Normal => 0,
+        Priority::Fast => 1,
+        Priority::Fastest => 2,
+    };
+    let run = || -> rusqlite::Result<()> {
+        c.prepare_cached(
+            "INSERT INTO part (member, sender, document, variant, grp, round, priority, manifest, signature,
+                               sealed, length, accepted, receipt, file, open)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        )?
+        .execute(params![
+            part.member,
+            header.sender,
+            key.document,
+            key.variant,
+            key.group,
+            key.round,
+            priority,
+            header.manifest,
+            header.signature,
+            header.sealed,
+            signed(header.length),
+            part.accepted,
+            part.receipt,
+            file,
+            i64::try_from(header.addressees.len()).unwrap_or(i64::MAX),
+        ])?;
+        let id = c.last_insert_rowid();
+        if let Content::Bytes(bytes) = &part.content {
+            c.prepare_cached("INSERT INTO body (part, bytes) VALUES (?1, ?2)")?.execute(params![id, bytes])?;
+        }
+        let mut line = c.prepare_cached(
+            "INSERT INTO line (part, recipient, member, attachments) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        for addressee in &header.addressees {
+            line.execute(params![
+                id,
+                addressee.code,
+                crate::organisation(&addressee.code),
+                addressee.attachments
+            ])?;
+        }
+        c.prepare_cached(
+            "DELETE FROM upload WHERE member = ?1 AND document = ?2 AND variant = ?3 AND grp = ?4 AND round = ?5",
+        )?
+        .execute(params![part.member, key.document, key.variant, key.group, key.round])?;
+        c.prepare_cached(
+            "INSERT INTO usage (member, day, bytes) VALUES (?1, ?2, ?3)
+             ON CONFLICT (member, day) DO UPDATE SET bytes = bytes + excluded.bytes",
+        )?
+        .execute(params![part.member, day, signed(header.length)])?;
+        Ok(())
+    };
+    debug_assert!(file.is_some() || header.length <= INLINE);
+    run().map_err(Error::database(doing))?;
+    Ok(Submitted::Kept)
+}
+
+fn held(c: &Connection, member: &str, key: &PartKey) -> Result<Option<Held>> {
+    c.prepare_cached(
+        "SELECT manifest, receipt FROM part
+         WHERE member = ?1 AND document = ?2 AND variant = ?3 AND grp = ?4 AND round = ?5",
+    )
+    .and_then(|mut s| {
+        s.query_row(params![member, key.document, key.variant, key.group, key.round], |r| {
+            Ok(Held { manifest: r.get(0)?, receipt: r.get(1)? })
+        })
+        .optional()
+    })
+    .map_err(Error::database("looking for a part"))
+}
+
+fn used(c: &Connection, member: &str, day: i64) -> Result<u64> {
+    c.prepare_cached("SELECT bytes FROM usage WHERE member = ?1 AND day = ?2")
+        .and_then(|mut s| s.query_row(params![member, day], |r| r.get::<_, i64>(0)).optional())
+        .map(|bytes| unsigned(bytes.unwrap_or(0)))
+        .map_err(Error::database("reading the quota"))
+}
+
+fn setting(c: &Connection, name: &str) -> Result<Option<Vec<u8>>> {
+    c.query_row("SELECT value FROM setting WHERE name = ?1", [name], |r| r.get(0))
+        .optional()
+        .map_err(Error::database("reading a setting"))
+}
+
+fn waiting(r: &Row<'_>) -> rusqlite::Result<Waiting> {
+    Ok(Waiting {
+        seq: unsigned(r.get(0)?),
+        accepted: r.get(3)?,
+        receipt: r.get(4)?,
+        header: PartHeader {
+            key: PartKey { document: r.get(6)?, variant: r.get(7)?, group: r.get(8)?, round: r.get(9)? },
+            sender: r.get(5)?,
+            addressees: vec![Addressee { code: r.get(1)?, attachments: r.get(2)? }],
+            priority: match r.get::<_, i64>(10)? {
+                2 => Priority::Fastest,
+                1 => Priority::Fast,
+                _ => Priority::Normal,
+            },
+            manifest: r.get(11)?,
+            signature: r.get(12)?,
+            sealed: r.get(13)?,
+            length: unsigned(r.get(14)?),
+        },
+    })
+}
+
+/// One value of one row.
+pub(crate) fn one<T: rusqlite::types::FromSql>(
+    c: &Connection,
+    sql: &str,
+    values: impl rusqlite::Params,
+    doing: &'static str,
+) -> Result<T> {
+    c.prepare_cached(sql)
+        .and_then(|mut s| s.query_row(values, |r| r.get(0)))
+        .map_err(Error::database(doing))
+}
+
+/// Rows up to, and if need be one past, the one that says stop.
+fn collect<T>(
+    c: &Connection,
+    sql: &str,
+    values: impl rusqlite::Params,
+    doing: &'static str,
+    mut row: impl FnMut(&Row<'_>) -> rusqlite::Result<(T, bool)>,
+) -> Result<Vec<T>> {
+    let run = || -> rusqlite::Result<Vec<T>> {
+        let (mut out, mut statement) = (Vec::new(), c.prepare_cached(sql)?);
+        let mut rows = statement.query(values)?;
+        while let Some(r) = rows.next()? {
+            let (item, fits) = row(r)?;
+            if !fits && !out.is_empty() {
+                break;
+            }
+            out.push(item);
+        }
+        Ok(out)
+    };
+    run().map_err(Error::database(doing))
+}
+
+/// SQLite has signed 64-bit numbers; ours are below 2⁶³.
+pub(crate) fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}

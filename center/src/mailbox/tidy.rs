@@ -1,0 +1,82 @@
+//! What is dropped with time, and what is counted.
+
+use super::files::Files;
+use super::sqlite::unsigned;
+use super::{Counts, Tidied};
+use crate::database::Database;
+use crate::error::{Error, Result};
+use rusqlite::{Connection, params};
+use std::collections::HashSet;
+
+/// Most things removed in one go, so that the writer is never long away.
+const BATCH: i64 = 500;
+
+/// Drops old uploads and bodies. The row goes first; a file that stays behind after a crash is an orphan.
+pub(super) fn tidy(
+    database: &Database,
+    files: &Files,
+    uploads_before: i64,
+    bodies_before: i64,
+    now: i64,
+) -> Result<Tidied> {
+    let doing = "tidying";
+    let (uploads, bodies, small) = database.write(move |c| {
+        let run = || -> rusqlite::Result<(Vec<String>, Vec<String>, usize)> {
+            let uploads = c
+                .prepare_cached("DELETE FROM upload WHERE id IN
+                                 (SELECT id FROM upload WHERE touched < ?1 LIMIT ?2) RETURNING file")?
+                .query_map(params![uploads_before, BATCH], |r| r.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            let gone: Vec<(i64, Option<String>)> = c
+                .prepare_cached(
+                    "UPDATE part SET gone = ?3 WHERE id IN
+                     (SELECT id FROM part WHERE settled IS NOT NULL AND gone IS NULL AND settled < ?1 LIMIT ?2)
+                     RETURNING id, file",
+                )?
+                .query_map(params![bodies_before, BATCH, now], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut small = 0;
+            let mut delete = c.prepare_cached("DELETE FROM body WHERE part = ?1")?;
+            for (id, _) in &gone {
+                small += delete.execute([id])?;
+            }
+            Ok((uploads, gone.into_iter().filter_map(|(_, file)| file).collect(), small))
+        };
+        run().map_err(Error::database(doing))
+    })?;
+    uploads.iter().try_for_each(|name| files.remove_upload(name))?;
+    bodies.iter().try_for_each(|name| files.remove_body(name))?;
+    Ok(Tidied { uploads: uploads.len() as u64, bodies: (bodies.len() + small) as u64 })
+}
+
+/// Files that no row names: a crash came between file and row, or between row and removal.
+pub(super) fn remove_orphans(database: &Database, files: &Files) -> Result<u64> {
+    let names = |sql: &'static str| {
+        database.read(|c| {
+            c.prepare(sql)
+                .and_then(|mut s| s.query_map([], |r| r.get(0))?.collect::<rusqlite::Result<HashSet<String>>>())
+                .map_err(Error::database("listing the files"))
+        })
+    };
+    let bodies = names("SELECT file FROM part WHERE file IS NOT NULL AND gone IS NULL")?;
+    let uploads = names("SELECT file FROM upload")?;
+    files.remove_orphans(&bodies, &uploads)
+}
+
+pub(super) fn counts(c: &Connection) -> Result<Counts> {
+    let count = |sql: &str| {
+        c.query_row(sql, [], |r| r.get::<_, i64>(0)).map(unsigned).map_err(Error::database("counting"))
+    };
+    Ok(Counts {
+        members: count("SELECT count(*) FROM member")?,
+        suspended: count("SELECT count(*) FROM member WHERE suspended = 1")?,
+        entries: count("SELECT count(*) FROM entry")?,
+        parts: count("SELECT count(*) FROM part")?,
+        lines: count("SELECT count(*) FROM line")?,
+        waiting: count("SELECT count(*) FROM line WHERE settled IS NULL")?,
+        outcomes: count("SELECT count(*) FROM outcome")?,
+        uploads: count("SELECT count(*) FROM upload")?,
+        bytes: count("SELECT coalesce(sum(length), 0) FROM part WHERE gone IS NULL")?,
+        announcements: count("SELECT count(*) FROM announcement")?,
+    })
+}

@@ -1,0 +1,68 @@
+//! What people are told about the center's own troubles, in Chinese, keyed by label.
+
+use crate::Error;
+
+/// What happened and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words {
+    /// The label of [`Error::label`].
+    pub label: &'static str,
+    /// What happened.
+    pub what: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+/// The words for a label.
+pub fn of(label: &str) -> Option<&'static Words> {
+    WORDS.iter().find(|words| words.label == label)
+}
+
+/// The whole message for a person: what, where, why, what to do.
+pub fn explain(error: &Error) -> String {
+    if let Error::Config(config) = error {
+        return config.to_string(); // already Chinese, with its place
+    }
+    let label = error.label();
+    let Some(words) = of(label) else { return error.chain() };
+    format!("錯誤：{}（{label}）\n細節：{}\n處理：{}", words.what, error.chain(), words.remedy)
+}
+
+macro_rules! words {
+    ($($label:literal $what:literal $remedy:literal;)*) => {
+        const WORDS: &[Words] = &[$(Words { label: $label, what: $what, remedy: $remedy }),*];
+    };
+}
+
+words! {
+    "center-config" "設定檔不能用" "請依訊息指出的行號修改設定檔，再以 config check 檢查。";
+    "center-database" "資料庫操作失敗" "請檢查資料夾的權限與磁碟；若訊息說 locked，請稍候再試。";
+    "center-schema" "資料庫是較新版的程式建立的" "請改用較新版的 di-center。";
+    "center-damaged" "資料庫已損壞" "請先停止服務並保留現有檔案，再由備份還原；還原後執行 restore-epoch。";
+    "center-stopping" "交換中心正在停止" "請稍候再試。";
+    "center-file" "檔案或資料夾無法存取" "請檢查路徑是否存在、執行帳號有無權限。";
+    "center-disk-full" "磁碟空間不足" "請清出空間；會員會自動重試，已收下的公文不受影響。";
+    "center-upload-taken-over" "同一件的較新上傳已接手" "不必處理，會員會自動重試。";
+    "center-digest-mismatch" "收到的密文與其摘要不符" "不必處理，會員會重新上傳；若一再發生，請檢查該會員的網路或磁碟。";
+    "center-key-or-certificate" "金鑰、憑證或登錄資料不能用" "請核對檔案是否正確、憑證是否過期、信任根憑證是否齊全。";
+    "center-network" "網路或 TLS 設定不能用" "請檢查 listen 的位址與連接埠是否已被占用，以及 tls 的憑證與金鑰是否相符。";
+    "center-no-member" "沒有這個會員" "請以 member list 核對代碼，或先執行 member add。";
+    "center-bad-code" "不是會員代碼" "會員代碼是 10 個英數字的機關代碼；單位信箱隨登錄資料（registration）加入。";
+    "center-bad-network" "不是 IP 位址或網段" "請寫成 203.0.113.7 或 203.0.113.0/24；IPv6 亦可。";
+    "center-stale-entry" "登錄資料的編號沒有增加" "已有相同或較新的登錄資料；請會員以較大的編號重製，再由註冊單位副署。";
+    "center-import" "匯入檔有一列不能用" "請修正該列後再匯入；重複匯入同一會員不會出錯。";
+    "center-task" "內部工作意外中止" "請再試一次；若一再發生，請保留紀錄檔並回報。";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_label_has_words_and_no_words_are_left_over() {
+        for (label, _) in crate::LABELS {
+            assert!(of(label).is_some(), "{label}");
+        }
+        assert_eq!(WORDS.len(), crate::LABELS.len());
+    }
+}
