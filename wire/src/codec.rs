@@ -95,7 +95,7 @@ pub async fn read<R: AsyncRead + Unpin>(from: &mut R, limit: u32) -> Result<Opti
     let mut head = [0; HEAD];
     let mut filled = 0;
     while let Some(rest) = head.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match from.read(rest).await.map_err(lost)? {
+        match from.read(rest).await.map_err(|error| trouble(&error, "sending a frame"))? {
             0 if filled == 0 => return Ok(None),
             0 => return Err(Error::Truncated { missing: (HEAD - filled) as u64 }),
             n => filled += n,
@@ -112,17 +112,13 @@ pub async fn read<R: AsyncRead + Unpin>(from: &mut R, limit: u32) -> Result<Opti
         bytes.resize(length.min(at + STEP), 0);
         let mut filled = at;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match from.read(rest).await.map_err(lost)? {
+            match from.read(rest).await.map_err(|error| trouble(&error, "sending a frame"))? {
                 0 => return Err(Error::Truncated { missing: (length - filled) as u64 }),
                 n => filled += n,
             }
         }
     }
     Ok(Some(bytes))
-}
-
-fn lost(error: std::io::Error) -> Error {
-    trouble(error, "sending a frame")
 }
 
 /// Walks the CBOR once, without allocating, and refuses what no message of this protocol contains.

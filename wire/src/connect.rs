@@ -230,7 +230,7 @@ impl Connector {
             Shaken::Quic { connection, endpoint, peer } => {
                 let quic = Quic { connection, endpoint, peer, timing: dial.timing.clone() };
                 let opened = open_quic(&quic, &dial.center, credentials.as_ref()).await?;
-                (Inner::Quic(quic), opened)
+                (Inner::Quic(Box::new(quic)), opened)
             }
             Shaken::Tcp { stream, peer } => {
                 let (stream, opened) = open_tcp(dial, stream, credentials.as_ref()).await?;
@@ -262,7 +262,7 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum Inner {
-    Quic(Quic),
+    Quic(Box<Quic>),
     Tcp(Arc<Pool>),
 }
 

@@ -173,7 +173,7 @@ impl Exchange {
             Io::Quic { send, .. } => Paced::new(send, window, window).write_all(bytes).await,
             Io::Tcp(lease) => Paced::new(lease.stream()?, window, window).write_all(bytes).await,
         }
-        .map_err(|error| trouble(error, "sending"))
+        .map_err(|error| trouble(&error, "sending"))
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -182,7 +182,7 @@ impl Exchange {
             Io::Quic { .. } => Ok(()),
             Io::Tcp(lease) => Paced::new(lease.stream()?, window, window).flush().await,
         }
-        .map_err(|error| trouble(error, "sending"))
+        .map_err(|error| trouble(&error, "sending"))
     }
 }
 
@@ -220,7 +220,7 @@ impl Body<'_> {
             Io::Quic { recv, .. } => Paced::new(recv, wait, window).read(space).await,
             Io::Tcp(lease) => Paced::new(lease.stream()?, wait, window).read(space).await,
         }
-        .map_err(|error| trouble(error, "sending a body"))?;
+        .map_err(|error| trouble(&error, "sending a body"))?;
         if read == 0 {
             return Err(Error::Truncated { missing: self.left });
         }
@@ -313,7 +313,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<'_, T> {
 struct Stall;
 
 /// What an error of a stream means.
-pub(crate) fn trouble(error: io::Error, doing: &'static str) -> Error {
+pub(crate) fn trouble(error: &io::Error, doing: &'static str) -> Error {
     let Some(inner) = error.get_ref() else {
         return Error::Lost(error.to_string());
     };

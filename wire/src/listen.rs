@@ -130,6 +130,13 @@ impl Listener {
     }
 }
 
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // A second close says nothing new.
+        self.endpoint.close((Close::Stopping as u32).into(), b"stopping");
+    }
+}
+
 /// One port number for both; a number that the system chose for TCP may be taken for UDP, then another is tried.
 async fn sockets(address: SocketAddr) -> Result<(TcpListener, std::net::UdpSocket)> {
     let failed = |source| Error::Bind { address, source };

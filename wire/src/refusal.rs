@@ -46,7 +46,7 @@ macro_rules! labels {
 
 labels! {
     // Any request
-    MALFORMED "malformed" Permanent "The request breaks the protocol.";
+    MALFORMED "malformed-request" Permanent "The request breaks the protocol.";
     NOT_LOGGED_IN "not-logged-in" Retry "A request before the login.";
     BUSY "busy" Retry "The center has too much to do; `after` says when to come back.";
     RATE_EXCEEDED "rate-exceeded" Retry "The member asks too often; `after` says when to come back.";

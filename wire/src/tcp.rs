@@ -72,7 +72,7 @@ pub(crate) async fn connect(
     bind: Option<std::net::IpAddr>,
     idle: Duration,
 ) -> Result<Stream> {
-    let lost = |error| trouble(error, "connecting");
+    let lost = |error| trouble(&error, "connecting");
     let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(lost)?;
     if let Some(address) = bind {
         let address = SocketAddr::new(address, 0);
@@ -87,7 +87,8 @@ pub(crate) async fn connect(
 /// The center's half of the handshake.
 pub(crate) async fn accept(tls: Arc<ServerConfig>, stream: TcpStream, idle: Duration) -> Result<Stream> {
     prepare(&stream, idle);
-    let stream = TlsAcceptor::from(tls).accept(stream).await.map_err(|error| trouble(error, "connecting"))?;
+    let stream =
+        TlsAcceptor::from(tls).accept(stream).await.map_err(|error| trouble(&error, "connecting"))?;
     finish(stream.into())
 }
 

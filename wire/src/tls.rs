@@ -97,3 +97,76 @@ fn provider() -> Arc<CryptoProvider> {
     ];
     Arc::new(provider)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::{ClientConnection, NamedGroup, ServerConnection, crypto::aws_lc_rs};
+
+    use super::{ClientTls, ServerTls, provider};
+    use crate::{Carrier, Connector, Limits, Listener, Transport};
+
+    fn pki() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn both_ends_agree_on_the_post_quantum_hybrid() {
+        let (certificate, key) = pki();
+        let client = ClientTls::new(certificate.as_bytes(), "127.0.0.1").unwrap();
+        let server = ServerTls::new(certificate.as_bytes(), key.as_bytes()).unwrap();
+        let mut client = ClientConnection::new(client.config, client.name).unwrap();
+        let mut server = ServerConnection::new(server.config).unwrap();
+        let (mut up, mut down) = (Vec::new(), Vec::new());
+        while client.is_handshaking() || server.is_handshaking() {
+            client.write_tls(&mut up).unwrap();
+            server.read_tls(&mut up.as_slice()).unwrap();
+            up.clear();
+            server.process_new_packets().unwrap();
+            server.write_tls(&mut down).unwrap();
+            client.read_tls(&mut down.as_slice()).unwrap();
+            down.clear();
+            client.process_new_packets().unwrap();
+        }
+        for group in [client.negotiated_key_exchange_group(), server.negotiated_key_exchange_group()] {
+            assert_eq!(group.unwrap().name(), NamedGroup::X25519MLKEM768);
+        }
+        assert_eq!(client.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+        assert_eq!(client.alpn_protocol(), Some(crate::ALPN));
+    }
+
+    /// QUIC does not say what it agreed on; so the server here takes nothing else.
+    #[tokio::test]
+    async fn quic_offers_the_post_quantum_hybrid_too() {
+        let (certificate, key) = pki();
+        let mut only = (*provider()).clone();
+        only.kx_groups = vec![aws_lc_rs::kx_group::X25519MLKEM768];
+        let server =
+            ServerTls::with_provider(certificate.as_bytes(), key.as_bytes(), Arc::new(only)).unwrap();
+        let mut listener =
+            Listener::bind("127.0.0.1:0".parse().unwrap(), &server, Limits::default()).await.unwrap();
+        let client = ClientTls::new(certificate.as_bytes(), "127.0.0.1").unwrap();
+        let connector =
+            Connector::new(client, "127.0.0.1", listener.address().port(), "9941").transport(Transport::Quic);
+        struct Nobody;
+        impl crate::Credentials for Nobody {
+            fn member(&self) -> &str {
+                "XC00000001"
+            }
+            fn credential<'a>(
+                &'a self,
+                _: &'a crate::message::Challenge,
+            ) -> crate::login::CredentialFuture<'a> {
+                Box::pin(std::future::pending())
+            }
+        }
+        let connecting = tokio::spawn(async move { connector.connect(Arc::new(Nobody)).await });
+        let incoming = listener.accept().await.unwrap();
+        assert_eq!(incoming.carrier(), Carrier::Quic);
+        connecting.abort();
+    }
+}
