@@ -1,1 +1,100 @@
-//! The local HTTP API: a Unix socket between command line and service.
+//! The local HTTP API: a Unix socket in the state folder between command line (or another program of this machine) and
+//! service.
+//!
+//! | route | answer |
+//! |---|---|
+//! | `GET /v1/health` | [`view::Health`] |
+//! | `GET /v1/status` | [`view::Overview`] |
+//! | `GET /v1/outbox`, `GET /v1/inbox` `?since&until&state&before&limit` | [`view::Page`] of [`view::OutRow`], [`view::InRow`] |
+//! | `GET /v1/documents/{id}` | [`view::Document`] |
+//! | `GET /v1/journal?after&limit` | list of [`view::Event`] |
+//! | `POST /v1/documents/{id}/hold`, `…/release`, `…/abandon` with [`view::Order`] | [`view::Document`] |
+//!
+//! Times in queries are Unix milliseconds; states are the stable names, separated by commas. An error is a
+//! [`view::Trouble`]. Who may connect is decided by the socket's mode (0600, in a folder of mode 0700); every order is
+//! written into the journal with the name given and the user id of the connection, which cannot be forged.
+//! Bounded: 32 connections, 16 KiB a request, 5 s for its head, 30 s for its answer.
+
+pub mod read;
+mod serve;
+mod socket;
+pub mod view;
+
+use std::fmt;
+use std::sync::Arc;
+
+use store::Store;
+
+pub use serve::serve;
+pub use socket::{Error, Socket, connect};
+
+/// What the API needs of the running node.
+#[derive(Clone)]
+pub struct Local {
+    /// Where every document stands.
+    pub store: Store,
+    /// How the connection to the center stands now.
+    pub link: Arc<dyn Fn() -> view::Link + Send + Sync>,
+    /// Wakes the loop after an order.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// When the service was started, Unix milliseconds.
+    pub started_at: i64,
+    /// Our organisation code.
+    pub code: String,
+    /// Our organisation's name.
+    pub name: String,
+    /// The center's code.
+    pub center: String,
+    /// Whether the drop folder is left alone.
+    pub receive_only: bool,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local")
+            .field("code", &self.code)
+            .field("center", &self.center)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The node as a whole, from its store and what is given.
+///
+/// # Errors
+/// The store's.
+pub fn overview(
+    store: &Store,
+    party: &Party<'_>,
+    link: Option<view::Link>,
+) -> Result<view::Overview, read::Error> {
+    let (counts, held, unreported) = read::counts(store)?;
+    Ok(view::Overview {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        running: link.is_some(),
+        started_at: party.started_at,
+        code: party.code.to_owned(),
+        name: party.name.to_owned(),
+        center: party.center.to_owned(),
+        receive_only: party.receive_only,
+        link,
+        counts,
+        held,
+        unreported,
+        alarms: read::alarms(store, 5)?,
+    })
+}
+
+/// Whose node it is, for [`overview`].
+#[derive(Debug, Clone, Copy)]
+pub struct Party<'a> {
+    /// Organisation code.
+    pub code: &'a str,
+    /// Organisation name.
+    pub name: &'a str,
+    /// The center's code.
+    pub center: &'a str,
+    /// Receive-only mode.
+    pub receive_only: bool,
+    /// When the service was started, if one runs.
+    pub started_at: Option<i64>,
+}

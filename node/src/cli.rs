@@ -11,10 +11,11 @@ mod config;
 pub(crate) mod exit;
 pub(crate) mod failure;
 mod held;
+mod letter;
 mod out;
 mod run;
 mod show;
-mod source;
+pub(crate) mod source;
 mod status;
 mod usage;
 
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub(crate) use civil::Civil;
+pub(crate) use civil::{Civil, now, rfc3339};
 use failure::Failure;
 pub(crate) use out::Out;
 
@@ -44,7 +45,7 @@ pub(crate) type Done = Result<u8, Failure>;
 )]
 pub(crate) struct Cli {
     /// 設定檔；未指定時依序找 ./di-node.toml、/etc/di-node/di-node.toml
-    #[arg(long, global = true, value_name = "檔案", env = "DI_NODE_CONFIG", hide_env = true)]
+    #[arg(long, global = true, value_name = "檔案")]
     config: Option<PathBuf>,
     #[command(subcommand)]
     verb: Verb,

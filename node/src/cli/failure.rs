@@ -9,6 +9,7 @@ pub(crate) struct Failure {
     code: u8,
     label: String,
     what: String,
+    block: String,
     source: Option<Box<dyn Error + Send + Sync>>,
     remedy: Option<String>,
 }
@@ -16,7 +17,14 @@ pub(crate) struct Failure {
 impl Failure {
     /// `what` is a whole Chinese sentence without full stop; `label` is looked up in the words for the remedy.
     pub(crate) fn new(code: u8, label: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { code, label: label.into(), what: what.into(), source: None, remedy: None }
+        Self {
+            code,
+            label: label.into(),
+            what: what.into(),
+            block: String::new(),
+            source: None,
+            remedy: None,
+        }
     }
 
     /// A failure that the words know by its label: sentence and remedy come from there.
@@ -28,6 +36,13 @@ impl Failure {
     #[must_use]
     pub(crate) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// Lines to be printed as they are below the sentence: a place in a file with its caret.
+    #[must_use]
+    pub(crate) fn block(mut self, lines: String) -> Self {
+        self.block = lines;
         self
     }
 
@@ -54,6 +69,10 @@ impl Failure {
     pub(crate) fn render(&self, colour: bool) -> String {
         let (red, bold, off) = if colour { ("\x1b[31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
         let mut text = format!("{red}di-node：{off}{bold}{}{off}\n", self.what);
+        if !self.block.is_empty() {
+            text.push_str(self.block.trim_end());
+            text.push('\n');
+        }
         let mut cause: Option<&dyn Error> = self.source.as_deref().map(|e| e as &dyn Error);
         let mut last = String::new();
         while let Some(error) = cause {
@@ -95,7 +114,10 @@ mod tests {
         let io = std::io::Error::new(std::io::ErrorKind::NotFound, "No such file");
         let failure = Failure::new(78, "x-y", "找不到設定檔").because(io).remedy("用 --config 指定");
         let text = failure.render(false);
-        assert_eq!(text, "di-node：找不到設定檔\n  原因：No such file\n  處理：用 --config 指定\n  代號：x-y\n");
+        assert_eq!(
+            text,
+            "di-node：找不到設定檔\n  原因：No such file\n  處理：用 --config 指定\n  代號：x-y\n"
+        );
         assert!(failure.render(true).contains('\x1b'));
     }
 }

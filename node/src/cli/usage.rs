@@ -46,21 +46,22 @@ pub(crate) fn in_chinese(command: clap::Command, root: bool) -> clap::Command {
         (false, true) => GROUP,
         (false, false) => LEAF,
     };
-    let mut command = command
-        .help_template(template)
-        .disable_help_flag(true)
-        .subcommand_value_name("命令")
-        .arg(
-            clap::Arg::new("help")
-                .short('h')
-                .long("help")
-                .action(clap::ArgAction::Help)
-                .help("顯示說明")
-                .help_heading("選項"),
-        )
-        .mut_args(|arg| {
-            if arg.is_positional() { arg.help_heading("引數") } else { arg.help_heading("選項") }
-        });
+    let mut command =
+        command
+            .help_template(template)
+            .disable_help_flag(true)
+            .subcommand_value_name("命令")
+            .arg(
+                clap::Arg::new("help")
+                    .short('h')
+                    .long("help")
+                    .action(clap::ArgAction::Help)
+                    .help("顯示說明")
+                    .help_heading("選項"),
+            )
+            .mut_args(|arg| {
+                if arg.is_positional() { arg.help_heading("引數") } else { arg.help_heading("選項") }
+            });
     if root {
         command = command.disable_version_flag(true).arg(
             clap::Arg::new("version")
@@ -117,7 +118,10 @@ fn sentence(error: &clap::Error) -> String {
         ErrorKind::InvalidValue if value.is_empty() => format!("「{arg}」需要一個值"),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => format!("「{arg}」的值「{value}」不正確"),
         ErrorKind::ArgumentConflict => format!("「{arg}」不能重複，或不能與其他選項並用"),
-        ErrorKind::NoEquals | ErrorKind::TooManyValues | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
+        ErrorKind::NoEquals
+        | ErrorKind::TooManyValues
+        | ErrorKind::TooFewValues
+        | ErrorKind::WrongNumberOfValues => {
             format!("「{arg}」的值個數不對")
         }
         ErrorKind::InvalidUtf8 => "引數不是 UTF-8 文字".to_owned(),

@@ -1,0 +1,313 @@
+//! The routes and the loop that serves them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Extension, Path, Query as Params, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::read::{self, Query};
+use super::view::{Document, Health, Order, Reason, Trouble};
+use super::{Local, Party, Socket, overview};
+
+const CONNECTIONS: usize = 32;
+const REQUEST_BYTES: usize = 16 << 10;
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// The user id at the other end of the socket.
+#[derive(Clone, Copy)]
+struct Peer(Option<u32>);
+
+/// Serves until `stop`; answers that have begun are finished, at most five seconds. The socket's file is removed.
+pub async fn serve(socket: Socket, local: Local, stop: CancellationToken) {
+    let router = router(local);
+    let tasks = TaskTracker::new();
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let slot = tokio::select! {
+            () = stop.cancelled() => break,
+            slot = Arc::clone(&slots).acquire_owned() => slot,
+        };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = socket.listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file handles, most likely: the others will be closed.
+                tracing::warn!(%error, "local API cannot accept");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        let peer = Peer(stream.peer_cred().ok().map(|cred| cred.uid()));
+        let router = router.clone().layer(Extension(peer));
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            let _slot = slot;
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_WITHIN)
+                .max_buf_size(REQUEST_BYTES)
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+            tokio::pin!(connection);
+            let done = tokio::select! {
+                done = connection.as_mut() => done,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = done {
+                tracing::debug!(%error, "local API connection");
+            }
+        });
+    }
+    tasks.close();
+    let _ = tokio::time::timeout(DRAIN_WITHIN, tasks.wait()).await;
+}
+
+fn router(local: Local) -> Router {
+    Router::new()
+        .route("/v1/health", get(health))
+        .route("/v1/status", get(status))
+        .route("/v1/outbox", get(outbox))
+        .route("/v1/inbox", get(inbox))
+        .route("/v1/documents/{id}", get(document))
+        .route("/v1/documents/{id}/{order}", post(order))
+        .route("/v1/journal", get(journal))
+        .fallback(|| async { refuse(StatusCode::NOT_FOUND, "api-bad-request", "route") })
+        .layer(from_fn(in_time))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+        .with_state(local)
+}
+
+async fn in_time(request: Request<Body>, next: Next) -> Response {
+    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => refuse(StatusCode::GATEWAY_TIMEOUT, "service-silent", ""),
+    }
+}
+
+/// Parameters of the boxes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Listed {
+    since: Option<i64>,
+    until: Option<i64>,
+    state: String,
+    before: Option<String>,
+    limit: u32,
+}
+
+/// Parameters of the journal.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct After {
+    after: u64,
+    limit: Option<u32>,
+}
+
+impl Listed {
+    fn query(self) -> Query {
+        let states = self.state.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned);
+        Query {
+            since: self.since,
+            until: self.until,
+            states: states.collect(),
+            before: self.before,
+            limit: self.limit,
+        }
+    }
+}
+
+async fn health(State(local): State<Local>) -> Response {
+    let link = (local.link)();
+    let ok = read_in(&local, |store| Ok(store.cursors()?)).await.is_ok();
+    let code = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    (code, Json(Health { ok, version, connected: link.connected })).into_response()
+}
+
+async fn status(State(local): State<Local>) -> Response {
+    let held = local.clone();
+    answer(
+        read_in(&local, move |store| {
+            let party = Party {
+                code: &held.code,
+                name: &held.name,
+                center: &held.center,
+                receive_only: held.receive_only,
+                started_at: Some(held.started_at),
+            };
+            overview(store, &party, Some((held.link)()))
+        })
+        .await,
+    )
+}
+
+async fn outbox(State(local): State<Local>, params: Result<Params<Listed>, QueryRejection>) -> Response {
+    match params {
+        Ok(Params(listed)) => {
+            let query = listed.query();
+            answer(read_in(&local, move |store| read::outbox(store, &query)).await)
+        }
+        Err(bad) => refuse(StatusCode::BAD_REQUEST, "api-bad-request", &bad.body_text()),
+    }
+}
+
+async fn inbox(State(local): State<Local>, params: Result<Params<Listed>, QueryRejection>) -> Response {
+    match params {
+        Ok(Params(listed)) => {
+            let query = listed.query();
+            answer(read_in(&local, move |store| read::inbox(store, &query)).await)
+        }
+        Err(bad) => refuse(StatusCode::BAD_REQUEST, "api-bad-request", &bad.body_text()),
+    }
+}
+
+async fn document(State(local): State<Local>, Path(id): Path<String>) -> Response {
+    answer(read_in(&local, move |store| read::document(store, &id)).await)
+}
+
+async fn journal(State(local): State<Local>, params: Result<Params<After>, QueryRejection>) -> Response {
+    match params {
+        Ok(Params(p)) => {
+            answer(read_in(&local, move |store| read::journal(store, p.after, p.limit.unwrap_or(100))).await)
+        }
+        Err(bad) => refuse(StatusCode::BAD_REQUEST, "api-bad-request", &bad.body_text()),
+    }
+}
+
+async fn order(
+    State(local): State<Local>,
+    Extension(peer): Extension<Peer>,
+    Path((id, verb)): Path<(String, String)>,
+    body: Result<Json<Order>, JsonRejection>,
+) -> Response {
+    let Ok(verb) = verb.parse::<Verb>() else {
+        return refuse(StatusCode::NOT_FOUND, "api-bad-request", "route");
+    };
+    let order = match body {
+        Ok(Json(order)) => order,
+        Err(bad) => return refuse(StatusCode::BAD_REQUEST, "api-bad-request", &bad.body_text()),
+    };
+    let Some(actor) = actor(&order.actor, peer) else {
+        return refuse(StatusCode::BAD_REQUEST, "api-bad-request", "actor");
+    };
+    let why: String = order.reason.chars().filter(|c| !c.is_control()).take(500).collect();
+    let wake = Arc::clone(&local.wake);
+    let done = read_in(&local, move |store| perform(store, &id, verb, &actor, why.trim())).await;
+    if done.is_ok() {
+        wake();
+    }
+    answer(done)
+}
+
+/// What a person can order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Hold,
+    Release,
+    Abandon,
+}
+
+impl std::str::FromStr for Verb {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "hold" => Ok(Self::Hold),
+            "release" => Ok(Self::Release),
+            "abandon" => Ok(Self::Abandon),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Gives the order to the store, which alone knows whether it is allowed now; returns how the document stands then.
+fn perform(
+    store: &store::Store,
+    id: &str,
+    verb: Verb,
+    actor: &str,
+    why: &str,
+) -> Result<Document, read::Error> {
+    let found = read::find(store, id)?;
+    let now = crate::cli::now();
+    match (verb, found) {
+        (Verb::Hold, _) => store.hold(read::target(found), actor, why, now).wait()?,
+        (Verb::Release, _) => store.release(read::target(found), actor, why, now).wait()?,
+        (Verb::Abandon, store::boxes::Found::Document(document)) => {
+            store.abandon(document, Vec::new(), actor, why, now).wait()?;
+        }
+        (Verb::Abandon, store::boxes::Found::Inbound(..)) => return Err(read::Error::NotNow),
+    }
+    read::document(store, id)
+}
+
+/// The name given, and the user id of the connection behind it.
+fn actor(name: &str, peer: Peer) -> Option<String> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
+        return None;
+    }
+    // The node itself signs the journal with this name.
+    if name.eq_ignore_ascii_case(store::NODE) {
+        return None;
+    }
+    Some(peer.0.map_or_else(|| name.to_owned(), |uid| format!("{name} (uid {uid})")))
+}
+
+/// Runs a blocking reading of the store outside the async threads.
+async fn read_in<T: Send + 'static>(
+    local: &Local,
+    work: impl FnOnce(&store::Store) -> Result<T, read::Error> + Send + 'static,
+) -> Result<T, read::Error> {
+    let store = local.store.clone();
+    match tokio::task::spawn_blocking(move || work(&store)).await {
+        Ok(done) => done,
+        Err(_) => Err(read::Error::Store(store::Error::Closed)),
+    }
+}
+
+fn answer<T: serde::Serialize>(done: Result<T, read::Error>) -> Response {
+    match done {
+        Ok(value) => Json(value).into_response(),
+        Err(error) => {
+            let code = match error.label() {
+                "not-found" => StatusCode::NOT_FOUND,
+                "id-ambiguous" | "state-moved" | "verb-not-now" => StatusCode::CONFLICT,
+                "api-bad-request" | "bad-request" => StatusCode::BAD_REQUEST,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            refuse(code, error.label(), &error.detail())
+        }
+    }
+}
+
+fn refuse(code: StatusCode, label: &str, detail: &str) -> Response {
+    let short: String = detail.chars().take(500).collect();
+    let error = Reason::of(label, &short).unwrap_or_else(|| Reason {
+        label: label.to_owned(),
+        what: String::new(),
+        remedy: String::new(),
+        detail: String::new(),
+    });
+    (code, Json(Trouble { error })).into_response()
+}

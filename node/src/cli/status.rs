@@ -1,0 +1,284 @@
+//! `status`: 收發文狀態表, both boxes.
+
+use std::path::Path;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::source::{Source, settings};
+use super::{Civil, Done, Out, exit, now, rfc3339};
+use crate::api::read::Query;
+use crate::api::view::{InRow, OutRow, Overview, Page};
+use crate::table::{Table, cut};
+use crate::words::{BoxKind, STATES};
+
+/// 收發文狀態表
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// 從何時起：2026-11-21、"2026-11-21 08:30"、今天、昨天、7d
+    #[arg(long, value_name = "時間")]
+    since: Option<String>,
+    /// 到何時為止；寫法同上
+    #[arg(long, value_name = "時間")]
+    until: Option<String>,
+    /// 只看這些狀態，以逗號分隔，例如 收文異常,使用者退文
+    #[arg(long, value_name = "狀態", value_delimiter = ',')]
+    state: Vec<String>,
+    /// 每一匣最多幾件
+    #[arg(long, value_name = "件數", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+    /// 以 JSON 輸出
+    #[arg(long)]
+    json: bool,
+}
+
+/// `status --json`.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    overview: Overview,
+    since: String,
+    until: String,
+    outbox: Vec<OutRow>,
+    inbox: Vec<InRow>,
+    /// Whether `--limit` cut a box short.
+    more: bool,
+}
+
+/// Does it.
+pub(crate) fn status(args: &Status, config: Option<&Path>, out: &mut Out) -> Done {
+    let civil = Civil::local();
+    let now = now();
+    let (since, until) = range(args, &civil, now)?;
+    let (outward, inward) = states(&args.state)?;
+    let (settings, _) = settings(config)?;
+    let source = Source::open(settings)?;
+    let overview = source.overview()?;
+    let query = |states: &[String]| Query {
+        since: Some(since),
+        until: Some(until),
+        states: states.to_vec(),
+        before: None,
+        limit: args.limit.min(1000),
+    };
+    let all = args.state.is_empty();
+    let mut more = false;
+    let mut outbox = Vec::new();
+    if all || !outward.is_empty() {
+        more |= pages(&mut outbox, args.limit, query(&outward), |q| source.outbox(q))?;
+    }
+    let mut inbox = Vec::new();
+    if all || !inward.is_empty() {
+        more |= pages(&mut inbox, args.limit, query(&inward), |q| source.inbox(q))?;
+    }
+    if args.json {
+        let report = Report { overview, since: rfc3339(since), until: rfc3339(until), outbox, inbox, more };
+        out.json(&report)?;
+        return Ok(exit::OK);
+    }
+    let mut text = heading(&overview, &civil);
+    text.push_str(&format!(
+        "{} 至 {}（{}）\n\n",
+        civil.second(since),
+        civil.second(until),
+        civil.offset(since)
+    ));
+    if all || !inward.is_empty() {
+        text.push_str(&inbox_table(&inbox, &civil));
+    }
+    if all || !outward.is_empty() {
+        text.push_str(&outbox_table(&outbox, &civil));
+    }
+    if more {
+        text.push_str("尚有更多，請縮小範圍或加大 --limit\n");
+    }
+    out.text(&text)?;
+    Ok(exit::OK)
+}
+
+/// Reads pages until `limit`; whether there was more.
+fn pages<T>(
+    into: &mut Vec<T>,
+    limit: u32,
+    mut query: Query,
+    read: impl Fn(&Query) -> Result<Page<T>, Failure>,
+) -> Result<bool, Failure> {
+    let limit = limit as usize;
+    loop {
+        let page = read(&query)?;
+        into.extend(page.documents);
+        query.before = page.next;
+        if query.before.is_none() {
+            return Ok(false);
+        }
+        if into.len() >= limit {
+            into.truncate(limit);
+            query.limit = 1;
+            return Ok(!read(&query)?.documents.is_empty());
+        }
+    }
+}
+
+/// Today if nothing is said; from `since` on till now if only that is said.
+fn range(args: &Status, civil: &Civil, now: i64) -> Result<(i64, i64), Failure> {
+    let unclear = |text: &str| {
+        Failure::new(exit::USAGE, "time-unclear", format!("{}：{text}", crate::words::what("time-unclear")))
+    };
+    let (today, tonight) = civil.today(now);
+    let since = match &args.since {
+        Some(text) => civil.read(text, now, false).ok_or_else(|| unclear(text))?,
+        // With an end alone: the day of that end.
+        None => match &args.until {
+            Some(text) => civil.today(civil.read(text, now, true).ok_or_else(|| unclear(text))?).0,
+            None => today,
+        },
+    };
+    let until = match &args.until {
+        Some(text) => civil.read(text, now, true).ok_or_else(|| unclear(text))?,
+        None => tonight,
+    };
+    Ok((since, until))
+}
+
+/// Words or stable names as the stable names of each box.
+fn states(given: &[String]) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let (mut outward, mut inward) = (Vec::new(), Vec::new());
+    for name in given.iter().map(|s| s.trim()).filter(|s| !s.is_empty()) {
+        let mut known = false;
+        for (kind, state, word, _) in STATES {
+            // "confirmed" is a state of both boxes; so are some words.
+            let matches = *state == name || *word == name || (*state == "held" && name == "暫停（疑似重複）");
+            if matches {
+                known = true;
+                match kind {
+                    BoxKind::Out => outward.push((*state).to_owned()),
+                    BoxKind::In => inward.push((*state).to_owned()),
+                }
+            }
+        }
+        if !known {
+            let what = format!("沒有「{name}」這個狀態");
+            return Err(Failure::new(exit::USAGE, "state-unknown", what));
+        }
+    }
+    Ok((outward, inward))
+}
+
+fn heading(overview: &Overview, civil: &Civil) -> String {
+    let mut text = format!("di-node {}　{}", overview.version, overview.code);
+    if !overview.name.is_empty() {
+        text.push_str(&format!("　{}", overview.name));
+    }
+    if overview.receive_only {
+        text.push_str("（只收文）");
+    }
+    text.push('\n');
+    let center = &overview.center;
+    match &overview.link {
+        None => text.push_str("服務未執行；以下是資料夾中的紀錄\n"),
+        Some(link) if link.connected => {
+            let by = link.transport.as_deref().map(|t| format!("，{}", t.to_uppercase())).unwrap_or_default();
+            let since = link.since.map(|at| format!("，自 {}", civil.minute(at))).unwrap_or_default();
+            text.push_str(&format!("交換中心 {center}：已連線{by}{since}\n"));
+        }
+        Some(link) => {
+            text.push_str(&format!("交換中心 {center}：未連線"));
+            if let Some(reason) = &link.reason {
+                text.push_str(&format!("；{}\n　　處理：{}", reason.what, reason.remedy));
+            }
+            text.push('\n');
+        }
+    }
+    if overview.held > 0 {
+        text.push_str(&format!("暫停中、等人決定：{} 件\n", overview.held));
+    }
+    if overview.unreported > 0 {
+        text.push_str(&format!("尚未送達交換中心的回執：{} 份\n", overview.unreported));
+    }
+    text
+}
+
+fn outbox_table(rows: &[OutRow], civil: &Civil) -> String {
+    if rows.is_empty() {
+        return "發文匣：沒有公文\n\n".to_owned();
+    }
+    let mut table = Table::new(&["識別碼", "時間", "狀態", "字號", "主旨", "收受者", "說明"]);
+    for row in rows {
+        table.row(&[
+            short(&row.id),
+            civil.minute(row.claimed_at),
+            row.word.clone(),
+            cut(&row.number, 24),
+            cut(&row.subject, 36),
+            recipients(row),
+            note(
+                row.reason.as_ref().map(|r| r.what.as_str()),
+                (row.hints > 0).then_some("另有名稱待人工確認（可能為紙本）"),
+            ),
+        ]);
+    }
+    format!("發文匣（{} 件）\n{}\n", rows.len(), table.render())
+}
+
+fn inbox_table(rows: &[InRow], civil: &Civil) -> String {
+    if rows.is_empty() {
+        return "收文匣：沒有公文\n\n".to_owned();
+    }
+    let mut table = Table::new(&["識別碼", "時間", "狀態", "發文機關", "字號", "主旨", "說明"]);
+    for row in rows {
+        let sender = if row.sender_name.is_empty() { &row.sender } else { &row.sender_name };
+        let marks = match (row.duplicate, row.warnings.is_empty()) {
+            (true, _) => Some("疑似重複"),
+            (false, false) => Some("可讀，格式有出入"),
+            (false, true) => None,
+        };
+        table.row(&[
+            short(&row.id),
+            civil.minute(row.offered_at),
+            row.word.clone(),
+            cut(sender, 24),
+            cut(&row.number, 24),
+            cut(&row.subject, 36),
+            note(row.reason.as_ref().map(|r| r.what.as_str()), marks),
+        ]);
+    }
+    format!("收文匣（{} 件）\n{}\n", rows.len(), table.render())
+}
+
+/// The first eight digits: enough for a year of an office, and every verb takes a beginning.
+fn short(id: &str) -> String {
+    id.get(..8).unwrap_or(id).to_owned()
+}
+
+fn recipients(row: &OutRow) -> String {
+    let total: u64 = row.recipients.iter().map(|c| c.count).sum();
+    match row.recipients.as_slice() {
+        [] => String::new(),
+        [one] if total == 1 => format!("{}：{}", cut(&row.first_recipient, 20), one.word),
+        many => {
+            let parts: Vec<String> = many.iter().map(|c| format!("{} {}", c.word, c.count)).collect();
+            format!("{total} 個：{}", parts.join("、"))
+        }
+    }
+}
+
+fn note(reason: Option<&str>, mark: Option<&str>) -> String {
+    [reason, mark].into_iter().flatten().collect::<Vec<_>>().join("；")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_given_in_chinese_or_english() {
+        let given = |s: &str| states(&s.split(',').map(str::to_owned).collect::<Vec<_>>());
+        let (outward, inward) = given("使用者退文,收文異常").unwrap();
+        assert_eq!(outward, ["returned"]);
+        assert_eq!(inward, ["quarantined", "reported"]);
+        let (outward, inward) = given("confirmed").unwrap();
+        assert_eq!((outward, inward), (vec!["confirmed".to_owned()], vec!["confirmed".to_owned()]));
+        assert_eq!(given("已讀").unwrap_err().code(), exit::USAGE);
+    }
+}

@@ -1,0 +1,74 @@
+//! Words for what the command line and the local API say themselves.
+
+use super::{Words, w};
+
+pub(super) const WORDS: &[Words] = &[
+    w("usage", "用法錯誤", "以 di-node --help 或 di-node 命令 --help 查看用法"),
+    w("file-not-found", "找不到檔案", "檢查路徑；識別碼只能是 0–9、a–f"),
+    w("file-not-readable", "檔案無法讀取", "檢查權限；資料夾請改為指定其中的檔案"),
+    w("id-ambiguous", "有多件公文的識別碼以此開頭", "多寫幾碼識別碼"),
+    w("service-down", "節點服務沒有執行", "以 di-node run 或 systemctl start di-node 啟動服務後再試"),
+    w("service-silent", "節點服務沒有在時限內回應", "稍後再試；若持續發生，查看服務的紀錄"),
+    w("service-refused", "節點服務拒絕這項要求", "依訊息改正後再試"),
+    w("service-denied", "沒有使用節點服務的權限", "以執行服務的帳號執行（例如 sudo -u di-node di-node …）"),
+    w("service-other-version", "節點服務的回應無法解讀", "命令列與服務版本不同；升級後請重新啟動服務"),
+    w("output-failed", "無法寫出結果", "檢查磁碟空間與輸出目的地"),
+    w("target-exists", "目的地已經存在，不覆寫", "改用另一個名稱，或先移走原有的檔案"),
+    w("target-failed", "無法寫入目的地", "檢查資料夾是否存在、權限與磁碟空間"),
+    w("time-unclear", "看不懂這個時間", "寫成 2026-11-21、\"2026-11-21 08:30\"、今天、昨天或 7d"),
+    w("state-unknown", "沒有這個狀態", "可用的狀態見 docs/manual.md 的狀態表，寫中文或英文代號皆可"),
+    w("kind-unknown", "沒有這個文別的內容模型", "可用：函、簽、交換表單"),
+    w("not-exportable", "這件公文沒有可匯出的憑據", "尚未簽章的公文沒有憑據；完成簽章後再匯出"),
+    w("not-verifiable", "這個檔案不是簽章容器、證據檔或回執", "請指定 .asice、.evidence.zip 或回執檔"),
+    w(
+        "anchors-missing",
+        "沒有信任錨點，無法判定憑證是否可信",
+        "以 --anchors 指定憑證管理中心的憑證（PEM），或以 --config 指定設定檔",
+    ),
+    w("entry-mismatch", "憑證上的機關識別碼與所給的不同", "檢查 --organisation-oid 與憑證是否屬於同一機關"),
+    w("verb-not-now", "這件公文目前的狀態不能這樣做", "以 di-node show 查看目前狀態"),
+    w("no-runtime", "無法啟動執行環境", "檢查系統的執行緒與檔案數限制"),
+    w("api-socket", "本機介面的通訊端無法建立", "檢查狀態資料夾的權限，路徑是否過長（108 位元組以內）"),
+    w("api-bad-request", "要求的內容不正確", "命令列與服務版本可能不同；升級後請重新啟動服務"),
+];
+
+#[cfg(test)]
+mod tests {
+    /// The labels are written in the code of `cli`, `api`, `setup`, `export` and `verify` themselves: every one of
+    /// them is used there, and every one used there is here.
+    #[test]
+    fn every_label_used_has_words() {
+        let sources = [
+            include_str!("../cli.rs"),
+            include_str!("../cli/client.rs"),
+            include_str!("../cli/config.rs"),
+            include_str!("../cli/held.rs"),
+            include_str!("../cli/out.rs"),
+            include_str!("../cli/run.rs"),
+            include_str!("../cli/show.rs"),
+            include_str!("../cli/source.rs"),
+            include_str!("../cli/status.rs"),
+            include_str!("../cli/usage.rs"),
+            include_str!("../api.rs"),
+            include_str!("../api/read.rs"),
+            include_str!("../export.rs"),
+            include_str!("../lint.rs"),
+            include_str!("../setup.rs"),
+            include_str!("../verify.rs"),
+        ]
+        .concat();
+        for words in super::WORDS {
+            let used = sources.contains(&format!("\"{}\"", words.label))
+                || sources.contains(&format!("代號：{}", words.label));
+            assert!(used, "words without a use: {}", words.label);
+        }
+        for marker in ["labelled(", "Failure::new("] {
+            for call in sources.split(marker).skip(1) {
+                let head: String = call.chars().take(90).collect();
+                let Some(label) = head.split('"').nth(1) else { continue };
+                let plain = label.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+                assert!(!plain || super::super::of(label).is_some(), "no words for {label}");
+            }
+        }
+    }
+}

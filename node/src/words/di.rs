@@ -1,0 +1,207 @@
+//! Words for the labels of `di-format`: the sentence for a problem is made from what was found and what was expected.
+
+use di_format::Problem;
+
+use super::{Words, w};
+
+pub(super) const WORDS: &[Words] = &[
+    // bytes
+    w("too-large", "檔案超過大小上限", "減少內容或分件；上限可在設定檔 limits 調整，交換中心另有其上限"),
+    w("encoding", "檔案既不是 UTF-8 也不是 CP950（Big5）", "以 UTF-8 重新存檔"),
+    w("encoding-unsupported", "檔案以 UTF-8 以外的 Unicode 編碼存檔", "以 UTF-8 重新存檔"),
+    w("encoding-declared", "宣告的編碼與實際不符", "把 XML 宣告的 encoding 改成實際的編碼；仍可讀取"),
+    // well-formedness and limits
+    w("malformed", "不是格式正確的 XML", "依行號、欄位檢查標籤是否成對、符號是否跳脫（& 寫成 &amp;）"),
+    w("character", "含有 XML 不允許的字元", "移除該控制字元；常因由其他程式複製貼上而來"),
+    w("too-deep", "元素巢狀層數超過上限", "減少條列的層數"),
+    w("too-many", "元素、屬性或實體的數量超過上限", "減少內容或分件"),
+    w("name-too-long", "名稱過長", "縮短元素、屬性或實體的名稱"),
+    // prolog
+    w(
+        "doctype-missing",
+        "缺少 DOCTYPE 宣告",
+        "在 XML 宣告之後加上文別的 DOCTYPE，例如 <!DOCTYPE 函 SYSTEM \"104_2_utf8.dtd\">",
+    ),
+    w("doctype-form", "DOCTYPE 內含有不接受的宣告", "內部子集只可有 NDATA 實體與 NOTATION；移除其餘宣告"),
+    w("doctype-root", "DOCTYPE 宣告的文別與根元素不同", "讓 DOCTYPE 的名稱與根元素一致"),
+    w("dtd-name", "DTD 檔名不是這個文別的", "改為該文別的 DTD 檔名，例如函為 104_2_utf8.dtd"),
+    w("dtd-name-case", "DTD 檔名的大小寫不同", "改為規定的大小寫；仍可讀取"),
+    w(
+        "root-unknown",
+        "不是公文本文檔（DI）或交換表單（SW）",
+        "確認放入的是 DI／SW 檔；封裝檔、線上簽核檔與草稿不能交換",
+    ),
+    w("entity-repeated", "實體重複宣告", "移除重複的 ENTITY 宣告"),
+    w("notation-repeated", "符號（NOTATION）重複宣告", "移除重複的 NOTATION 宣告"),
+    w("notation-undeclared", "實體所用的符號（NOTATION）沒有宣告", "加上對應的 NOTATION 宣告"),
+    w("file-name", "實體所指的檔名不可接受", "改用單純檔名：不含路徑、磁碟代號與控制字元"),
+    w("entity-reference", "內文引用了實體", "把實體引用改寫成文字；只允許 XML 內建的五種"),
+    // structure
+    w("element-undeclared", "文別沒有這個元素", "移除或更正元素名稱"),
+    w("element-unexpected", "元素不可放在這裡", "移到規定的位置，或移除"),
+    w("element-order", "元素的順序不對", "依文別規定的順序排列（di-node dtd 可印出）"),
+    w("element-repeated", "元素重複出現", "只保留一個"),
+    w("element-missing", "缺少必要的元素", "補上該元素"),
+    w("element-extra", "結尾多出元素", "移除多出的元素"),
+    w("text-unexpected", "不應有文字的地方出現文字", "把文字放進規定的元素（例如〈文字〉）"),
+    w("content-not-empty", "應為空的元素有內容", "移除其內容"),
+    w("attribute-undeclared", "元素沒有這個屬性", "移除或更正屬性名稱"),
+    w("attribute-missing", "缺少必要的屬性", "補上該屬性"),
+    w("attribute-value", "屬性值不在允許的範圍", "改為允許的值"),
+    w("entity-undeclared", "屬性所指的實體沒有宣告", "在 DOCTYPE 內加上 ENTITY 宣告，或更正名稱"),
+    // deviations of known producers, accepted
+    w("original-empty", "正本沒有內容", "可照常收送；如有受文者請補上"),
+    w("original-repeated", "正本出現多次", "可照常收送；已合併處理"),
+    w("recipient-text", "受文者以純文字書寫", "可照常讀取；發文時請以交換表或機關代碼指定"),
+    w("number-missing", "缺少發文字號", "可照常讀取；請補上字號"),
+    w("time-missing", "缺少開會或會勘時間", "可照常讀取；請補上時間"),
+    w("address-in-notice", "通知單內有地址欄", "可照常讀取"),
+    w("classification-text", "密等以純文字書寫", "可照常讀取；請改用代碼屬性"),
+    w("classification-ordinary", "密等寫為「普通」，本版已無此值", "可照常讀取；一般公文請留空"),
+    w("sender-form", "簽的單位寫成機關", "可照常讀取"),
+    w(
+        "attachment-not-entity",
+        "附件名不是實體名稱，而是檔名或以逗號連接",
+        "可照常讀取；請改為以空白分隔的實體名稱",
+    ),
+    w("code-missing", "缺少機關代碼", "發文時必須補上收文機關的代碼；顯示用的名稱不能代替"),
+    w("code-joined", "機關代碼為 17 碼（機關加單位）", "可照常讀取；已拆成 10 碼與 7 碼"),
+    w("code-form", "機關代碼不是 10 碼或 17 碼", "更正為地址簿上的代碼"),
+    w("heading-repeated", "段落文字重複了段名", "可照常讀取；請移除重複的段名"),
+    w("roster-empty", "交換表單沒有任何受文者", "補上受文者，或確認是否全部以紙本寄送"),
+    w("roster-dangling", "交換表單有不屬於任何受文者的資料", "把該資料移到所屬的受文者之下"),
+    w("attachments-word", "含附件欄寫了規定以外的文字", "改為「含附件」或「不含附件」"),
+    w("too-many-problems", "問題太多，未全部列出", "先改正已列出的，再檢查一次"),
+    // writing
+    w("write-character", "要寫入的文字含有 XML 不允許的字元", "移除該字元"),
+    w("write-missing", "缺少文別規定必要的內容", "補上該項內容"),
+    w("write-value", "內容不是文別允許的值", "改為允許的值"),
+    w("write-unconfirmed", "這個文別沒有經確認的官方格式", "確定要產出時，另行指明接受未經確認的格式"),
+];
+
+/// A problem as a Chinese sentence with its particulars, without full stop.
+#[must_use]
+pub fn sentence(problem: &Problem) -> String {
+    let (found, expected) = (shorten(&problem.found), alternatives(in_chinese(&problem.expected)));
+    let (f, e) = (found.as_str(), expected.as_str());
+    let has = (!f.is_empty(), !e.is_empty());
+    let text = match (problem.label, has) {
+        ("too-large", (true, true)) => format!("檔案有 {f} 位元組，超過上限 {e}"),
+        ("encoding-declared", (true, true)) => format!("宣告的編碼是 {f}，實際是 {e}"),
+        ("too-deep" | "too-many" | "name-too-long" | "too-many-problems", (_, true)) => {
+            format!("{}（上限 {e}）", super::what(problem.label))
+        }
+        ("doctype-root", (true, true)) => format!("根元素是〈{f}〉，DOCTYPE 卻宣告為〈{e}〉"),
+        ("root-unknown", (true, true)) => format!("根元素〈{f}〉不是公文本文檔或交換表單：{e}"),
+        ("file-name", (true, true)) => format!("實體所指的檔名「{f}」不可接受：{e}"),
+        ("element-undeclared", (true, _)) => format!("文別沒有〈{f}〉這個元素"),
+        ("element-unexpected", (true, true)) => format!("這裡不可有〈{f}〉，可以有的是：{e}"),
+        ("element-unexpected", (true, false)) => format!("這裡不可有〈{f}〉"),
+        ("element-order", (true, true)) => format!("〈{f}〉的順序不對，這裡應為：{e}"),
+        ("element-repeated", (true, _)) => format!("〈{f}〉重複出現"),
+        ("element-missing", (true, true)) => format!("〈{f}〉之內缺少：{e}"),
+        ("element-missing", (false, true)) => format!("缺少：{e}"),
+        ("element-extra", (true, _)) => format!("結尾多出〈{f}〉"),
+        ("text-unexpected", (true, true)) => format!("不應有文字「{f}」，這裡可以有的是：{e}"),
+        ("text-unexpected", (true, false)) => format!("不應有文字「{f}」"),
+        ("attribute-undeclared", (true, _)) => format!("元素沒有「{f}」這個屬性"),
+        ("attribute-missing", (_, true)) => format!("缺少必要的屬性：{e}"),
+        ("attribute-value", (true, true)) => format!("屬性值「{f}」不在允許的範圍，可用：{e}"),
+        ("entity-undeclared", (true, _)) => format!("屬性所指的實體「{f}」沒有宣告"),
+        ("entity-reference", (true, _)) => format!("內文引用了實體「{f}」"),
+        (label, (true, true)) => format!("{}：「{f}」，應為 {e}", super::what(label)),
+        (label, (true, false)) => format!("{}：「{f}」", super::what(label)),
+        (label, (false, true)) => format!("{}，應為 {e}", super::what(label)),
+        (label, (false, false)) => super::what(label),
+    };
+    if problem.label == "malformed" && has == (false, false) && !problem.message.is_empty() {
+        return format!("{text}（{}）", shorten(&problem.message));
+    }
+    text
+}
+
+/// The English reasons of `di-format` for the words that are no element names.
+fn in_chinese(expected: &str) -> &str {
+    match expected {
+        "an archival package (電子封裝檔)" => "電子封裝檔（歸檔用的封裝）",
+        "a record of online approval (線上簽核, SI)" => "線上簽核檔（SI）",
+        "a transport envelope (EN)" => "傳輸信封（EN）",
+        "an encryption switch (ESW)" => "加密交換檔（ESW）",
+        "a vendor's draft (SDI)" => "廠商的公文草稿（SDI）",
+        "a kind whose document type is not known" => "格式尚未公開的文別",
+        "a value of 函類別, which is never a root" => "函類別的值，不是文別",
+        "archival metadata" => "檔案管理的後設資料",
+        "its root element is not known" => "不認得的根元素",
+        "the name is empty" => "檔名是空的",
+        "the name is longer than 255 bytes" => "檔名超過 255 位元組",
+        "the name holds a path separator" => "檔名含有路徑",
+        "the name holds a drive or a scheme" => "檔名含有磁碟代號或網址",
+        "the name begins with a dot" => "檔名以點開頭",
+        "the name holds a control character" => "檔名含有控制字元",
+        "the name holds a character that changes the direction of text" => "檔名含有改變文字方向的字元",
+        other => other,
+    }
+}
+
+/// At most sixty characters, on one line.
+fn shorten(text: &str) -> String {
+    let mut short: String =
+        text.trim().chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.trim().chars().count() > 60 {
+        short.push('…');
+    }
+    short
+}
+
+fn alternatives(text: &str) -> String {
+    let text = text.replace(" | ", "、");
+    let mut short: String = text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().count() > 200 {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use di_format::Severity;
+
+    use super::*;
+
+    fn problem(label: &'static str, found: &str, expected: &str) -> Problem {
+        Problem {
+            label,
+            severity: Severity::Error,
+            line: 3,
+            column: 5,
+            path: "函/受文者".into(),
+            message: String::new(),
+            found: found.into(),
+            expected: expected.into(),
+            official: false,
+        }
+    }
+
+    #[test]
+    fn every_label_has_words() {
+        super::super::assert_complete(WORDS, di_format::LABELS.iter().map(|(l, _)| *l));
+    }
+
+    #[test]
+    fn a_sentence_names_what_was_found_and_what_was_expected() {
+        let text = sentence(&problem("element-missing", "函", "主旨"));
+        assert_eq!(text, "〈函〉之內缺少：主旨");
+        let text = sentence(&problem("attribute-value", "特急件", "普通件 | 速件 | 最速件"));
+        assert_eq!(text, "屬性值「特急件」不在允許的範圍，可用：普通件、速件、最速件");
+        for (label, _) in di_format::LABELS {
+            let text = sentence(&problem(label, "甲", "乙"));
+            assert!(text.contains('甲') || text.contains('乙'), "{label}: {text}");
+        }
+    }
+
+    #[test]
+    fn hostile_text_stays_short_and_on_one_line() {
+        let text = sentence(&problem("text-unexpected", &"長\n".repeat(5000), ""));
+        assert!(text.chars().count() < 100 && !text.contains('\n'));
+    }
+}
