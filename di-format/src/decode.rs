@@ -33,6 +33,8 @@ pub(crate) struct Decoded<'a> {
     pub(crate) declared: Option<String>,
     /// True if the declaration names another encoding than that of the bytes.
     pub(crate) lies: bool,
+    /// Set if the bytes were to be UTF-8 and only happen to be possible CP950: what to say if nothing sensible comes out.
+    pub(crate) doubt: Option<Undecodable>,
 }
 
 /// Why the bytes are no text.
@@ -50,7 +52,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Undecodable> {
         let declared = declared_encoding(rest);
         let lies = declared.as_deref().is_some_and(|name| named(name) != Some(Encoding::Utf8));
         let text = std::str::from_utf8(rest).map_err(|error| not_utf8(rest, error))?;
-        return Ok(Decoded { text: text.into(), encoding: Encoding::Utf8, bom: true, declared, lies });
+        return Ok(Decoded {
+            text: text.into(),
+            encoding: Encoding::Utf8,
+            bom: true,
+            declared,
+            lies,
+            doubt: None,
+        });
     }
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") || bytes.starts_with(b"\0\0\xFE\xFF")
     {
@@ -65,12 +74,20 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Undecodable> {
                 _ => Encoding::Utf8,
             };
             let lies = declared.is_some() && meant != Some(encoding);
-            Ok(Decoded { text: text.into(), encoding, bom: false, declared, lies })
+            Ok(Decoded { text: text.into(), encoding, bom: false, declared, lies, doubt: None })
         }
         Err(error) => match cp950(bytes) {
             Ok(text) => {
                 let lies = meant != Some(Encoding::Cp950);
-                Ok(Decoded { text: text.into(), encoding: Encoding::Cp950, bom: false, declared, lies })
+                let doubt = lies.then(|| not_utf8(bytes, error));
+                Ok(Decoded {
+                    text: text.into(),
+                    encoding: Encoding::Cp950,
+                    bom: false,
+                    declared,
+                    lies,
+                    doubt,
+                })
             }
             Err(at) if meant == Some(Encoding::Cp950) => {
                 let before = cp950(bytes.get(..at).unwrap_or_default()).unwrap_or_default();

@@ -252,7 +252,8 @@ impl Letter {
         self.senders.first().map_or("", |party| party.mailbox().0)
     }
 
-    /// File name of the roster that 受文者 names.
+    /// File name of the roster that 受文者 names; [`Reading::roster_file`](crate::Reading::roster_file) also knows of one
+    /// that is only declared.
     #[must_use]
     pub fn roster_file(&self) -> Option<&str> {
         match &self.recipient {

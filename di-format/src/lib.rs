@@ -7,7 +7,7 @@
 //! - [`read`] takes the bytes and always gives a [`Reading`]: what the file is, everything that is wrong with it
 //!   ([`Problem`]), one [`Verdict`], and what it says: a [`Letter`] or a [`Roster`].
 //! - [`model`] holds the content models as data; [`model::dtd`] prints them as a DTD for any outside judge.
-//! - [`write`] makes 函, 簽 and 交換表單 that are valid by the official DTDs; reading them gives the same values back.
+//! - [`mod@write`] makes 函, 簽 and 交換表單 that are valid by the official DTDs; reading them gives the same values back.
 //!
 //! Invariants: nothing is read from disk, network or clock; no external or parsed entity is ever expanded; received
 //! bytes are never changed or re-serialised; every size is bounded by [`Limits`] before work is done; time and memory

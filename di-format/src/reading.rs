@@ -49,7 +49,7 @@ impl Verdict {
 /// What a file that the DI names is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The SW.
+    /// The SW: the one that 交換表 names, or a declared `.sw` file where 受文者 names neither a roster nor a recipient.
     Roster,
     /// An attachment.
     Attachment,
@@ -105,6 +105,12 @@ impl Reading {
     #[must_use]
     pub fn companions(&self) -> &[Companion] {
         &self.companions
+    }
+
+    /// File name of the SW, if the letter has one; see [`Role::Roster`].
+    #[must_use]
+    pub fn roster_file(&self) -> Option<&str> {
+        self.companions.iter().find(|one| one.role == Role::Roster).map(|one| one.file.as_str())
     }
 
     /// True if an official DTD is breached.
@@ -259,19 +265,36 @@ fn work<'b>(
             return None;
         }
         Err(Undecodable::Bytes { before, found, encoding }) => {
-            reading.encoding = encoding;
-            let message = format!("the bytes are not {}", encoding.as_str());
-            let mut finding = about(Severity::Fatal, "encoding", message, before.len());
-            finding.found = found.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" ");
-            told(findings, finding);
-            return Some(Decoded { text: before.into(), encoding, bom: false, declared: None, lies: false });
+            return Some(undecodable(before, &found, encoding, reading, findings));
         }
     };
     reading.encoding = decoded.encoding;
     reading.bom = decoded.bom;
     reading.declared.clone_from(&decoded.declared);
     tree(&decoded, limits, judge, reading, findings);
-    Some(decoded)
+    match decoded.doubt {
+        Some(Undecodable::Bytes { before, found, encoding }) if reading.kind.is_none() => {
+            *findings = Findings::new(limits.problems);
+            reading.root.clear();
+            Some(undecodable(before, &found, encoding, reading, findings))
+        }
+        _ => Some(decoded),
+    }
+}
+
+fn undecodable<'b>(
+    before: String,
+    found: &[u8],
+    encoding: Encoding,
+    reading: &mut Reading,
+    findings: &mut Findings,
+) -> Decoded<'b> {
+    reading.encoding = encoding;
+    let message = format!("the bytes are not {}", encoding.as_str());
+    let mut finding = about(Severity::Fatal, "encoding", message, before.len());
+    finding.found = found.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" ");
+    told(findings, finding);
+    Decoded { text: before.into(), encoding, bom: false, declared: None, lies: false, doubt: None }
 }
 
 fn tree(decoded: &Decoded<'_>, limits: &Limits, judge: bool, reading: &mut Reading, findings: &mut Findings) {
@@ -413,8 +436,13 @@ fn declarations(
 fn companions_of(document: &Document<'_>, entities: &Entities<'_>, declared: &[Entity]) -> Vec<Companion> {
     let mut roles: HashMap<&str, Role> = HashMap::new();
     let mut files: Vec<(Role, &str)> = Vec::new();
+    let mut inline = false;
     for node in document.root_element().descendants().filter(roxmltree::Node::is_element) {
         match name_of(node) {
+            "受文者" => {
+                let forms = ["全銜", "單位名", "姓名"];
+                inline |= node.children().any(|child| child.is_element() && forms.contains(&name_of(child)));
+            }
             "交換表" => {
                 let entity = node.attribute("交換表單").unwrap_or_default().trim_matches(' ');
                 if let Some(entity) = entities.get(entity) {
@@ -428,9 +456,17 @@ fn companions_of(document: &Document<'_>, entities: &Entities<'_>, declared: &[E
             _ => {}
         }
     }
+    let mut unnamed_roster = !inline && files.iter().all(|(role, _)| *role != Role::Roster);
     for entity in declared {
-        let message = entity.name == "文書訊息表單" || entity.notation.eq_ignore_ascii_case("dm");
-        files.push((if message { Role::Message } else { Role::Unreferenced }, &entity.file));
+        let role = if entity.name == "文書訊息表單" || entity.notation.eq_ignore_ascii_case("dm") {
+            Role::Message
+        } else if unnamed_roster && entity.file.to_ascii_lowercase().ends_with(".sw") {
+            unnamed_roster = false;
+            Role::Roster
+        } else {
+            Role::Unreferenced
+        };
+        files.push((role, &entity.file));
     }
     files.sort_by_key(|(role, _)| *role != Role::Roster); // stable: only the roster moves to the front
     files.retain(|(role, file)| check_file_name(file).is_ok() && roles.insert(file, *role).is_none());

@@ -17,18 +17,18 @@ pub(crate) fn scan(text: &str, limits: &Limits) -> Result<(), Passed> {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut depth = 0_usize;
-    while let Some(open) = find(bytes, at, b"<") {
+    while let Some(open) = find_char(text, at, '<') {
         let after = open + 1;
         let rest = bytes.get(after..).unwrap_or_default();
         let end = if rest.starts_with(b"!--") {
-            find(bytes, after + 3, b"-->").map(|end| end + 3)
+            find(text, after + 3, "-->").map(|end| end + 3)
         } else if rest.starts_with(b"![CDATA[") {
-            find(bytes, after + 8, b"]]>").map(|end| end + 3)
+            find(text, after + 8, "]]>").map(|end| end + 3)
         } else if rest.starts_with(b"?") {
-            find(bytes, after, b"?>").map(|end| end + 2)
+            find(text, after, "?>").map(|end| end + 2)
         } else if rest.starts_with(b"/") {
             depth = depth.saturating_sub(1);
-            find(bytes, after, b">").map(|end| end + 1)
+            find_char(text, after, '>').map(|end| end + 1)
         } else {
             let (end, empty) = start_tag(text, after, limits)?;
             if !empty {
@@ -65,7 +65,9 @@ fn start_tag(text: &str, start: usize, limits: &Limits) -> Result<(usize, bool),
                 if attributes > limits.attributes {
                     return Err(Passed { label: "too-many", at, limit: limits.attributes });
                 }
-                let Some(end) = find(bytes, at + 1, &[byte]) else { return Ok((bytes.len(), false)) };
+                let Some(end) = find_char(text, at + 1, char::from(byte)) else {
+                    return Ok((bytes.len(), false));
+                };
                 at = end + 1;
                 word = at;
             }
@@ -86,18 +88,14 @@ fn start_tag(text: &str, start: usize, limits: &Limits) -> Result<(usize, bool),
     Ok((bytes.len(), false))
 }
 
-fn find(bytes: &[u8], from: usize, needle: &[u8]) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    let first = *needle.first()?;
-    let mut offset = 0;
-    while let Some(step) = rest.get(offset..)?.iter().position(|byte| *byte == first) {
-        offset += step;
-        if rest.get(offset..)?.starts_with(needle) {
-            return Some(from + offset);
-        }
-        offset += 1;
-    }
-    None
+/// Offset of the next `needle` from `from` on, which must be at a character's start.
+fn find(text: &str, from: usize, needle: &str) -> Option<usize> {
+    text.get(from..)?.find(needle).map(|offset| from + offset)
+}
+
+/// As [`find`], for a single character, which is faster.
+fn find_char(text: &str, from: usize, needle: char) -> Option<usize> {
+    text.get(from..)?.find(needle).map(|offset| from + offset)
 }
 
 #[cfg(test)]

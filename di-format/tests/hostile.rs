@@ -31,6 +31,18 @@ fn every_limit_holds() {
 }
 
 #[test]
+fn one_wrong_byte_is_an_encoding_fault_whatever_else_it_could_be() {
+    for at in [200, 300, 301, 302, 303, 400, 1000, 1500] {
+        let mut bytes = GOOD.as_bytes().to_vec();
+        let at = (at..).find(|at| bytes[*at] >= 0xE0).unwrap();
+        bytes.remove(at + 2);
+        let reading = read(&bytes, &Limits::default());
+        assert_eq!((reading.verdict, reading.problems[0].label), (Verdict::Unreadable, "encoding"));
+        assert_eq!(reading.encoding.as_str(), "utf-8");
+    }
+}
+
+#[test]
 fn many_problems_are_counted_but_not_all_listed() {
     let text = GOOD.replace("<正本>", &format!("{}<正本>", "<星期/>".repeat(5000)));
     let reading = read(text.as_bytes(), &Limits::default());

@@ -275,7 +275,8 @@ fn mutate(tree: &mut Tree, numbers: &mut Numbers) -> &'static str {
             "empty"
         }
         _ => {
-            let blank = [" ", "\n", "<!-- x -->", "<?x y?>"][numbers.below(4)];
+            let blank = [" ", "\n", "<!-- x -->", "<?x y?>", "&#32;", "<![CDATA[ ]]>", "<![CDATA[字]]>"]
+                [numbers.below(7)];
             target.children.push(Child::Text(blank.to_owned()));
             "blank"
         }

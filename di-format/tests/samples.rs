@@ -108,6 +108,8 @@ fn rosters_and_messages() {
     let reading = read(&bytes, &Limits::default());
     let roles: Vec<_> = reading.companions().iter().map(|one| one.role).collect();
     assert_eq!(roles, [Role::Roster, Role::Attachment, Role::Message]);
+    let bytes = sample("D06_MOHW2011_99_2_utf8_受文者純文字_SW不存在.di").unwrap();
+    assert_eq!(read(&bytes, &Limits::default()).roster_file(), Some("201111080200070001.sw"));
     let bytes = sample("D09b_Big5_函_99_2_big5.di").unwrap();
     let letter = read(&bytes, &Limits::default()).letter.unwrap();
     assert_eq!(letter.originals[0].name.text(), "碁峰裏銹恒粧嫺墻測試署");

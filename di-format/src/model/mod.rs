@@ -1,6 +1,6 @@
 //! The content models as data: what the document types say, in tables that can be held against a DTD line by line.
 //!
-//! [`tables`] has the shared elements of edition 104 (official), [`kinds`] the roots and what differs in older editions.
+//! `tables` has the shared elements of edition 104 (official), `kinds` the roots and what differs in older editions.
 //! [`grammar`] puts them together for one kind and edition; [`dtd`] prints the edition 104 of a kind as a complete DTD.
 
 mod kinds;
@@ -136,6 +136,13 @@ impl Kind {
     #[must_use]
     pub fn from_root(root: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.root() == root)
+    }
+
+    /// The kind that a person names: the root element (`函`) or the part of the DTD name (`2`, `roster`).
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::from_root(name)
+            .or_else(|| Self::ALL.into_iter().find(|kind| kind.code().eq_ignore_ascii_case(name)))
     }
 
     /// The part of the DTD name that stands for the kind: `2` in `104_2_utf8.dtd`, `roster` in `104_roster_utf8.dtd`.
