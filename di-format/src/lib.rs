@@ -15,6 +15,9 @@
 //!
 //! It fails by saying so: reading never fails, it ends in [`Verdict::Unreadable`]; writing returns [`Error`].
 
+mod breach;
+mod companions;
+mod declarations;
 mod decode;
 mod doctype;
 mod error;
@@ -23,13 +26,13 @@ mod letter;
 mod line;
 mod matcher;
 pub mod model;
+mod reading;
 mod roster;
 mod scan;
 mod validate;
 pub mod write;
 
-mod reading;
-
+pub use companions::{Companion, Role};
 pub use decode::Encoding;
 pub use doctype::{Entity, Notation, check_file_name};
 pub use error::{Class, Error, LABELS, Problem, Severity};
@@ -37,7 +40,7 @@ pub use letter::{
     Attachments, Classification, Entry, Extra, Item, Letter, Name, Number, Paragraph, Person, Recipient,
 };
 pub use model::{Edition, Kind};
-pub use reading::{Companion, Reading, Role, Verdict, companions, named_files, read};
+pub use reading::{Reading, Verdict, companions, named_files, read};
 pub use roster::{Line, Mailbox, Party, Roster};
 
 /// Bounds on what is read. The defaults fit every letter; raise `size` for very large rosters.

@@ -99,23 +99,22 @@ impl Automaton {
     /// Positions that may follow a state; the start state is `None`.
     fn next(&self, state: Option<Set>) -> Set {
         let Some(state) = state else { return self.first };
-        self.follow
-            .iter()
-            .enumerate()
-            .filter(|(position, _)| state & bit(*position) != 0)
-            .fold(0, |all, (_, follow)| all | follow)
+        positions(state).filter_map(|position| self.follow.get(position)).fold(0, |all, follow| all | follow)
+    }
+
+    /// Those of some positions that have a name.
+    fn with_name(&self, set: Set, name: &str) -> Set {
+        let same = |position: &usize| self.names.get(*position).is_some_and(|known| *known == name);
+        positions(set).filter(same).fold(0, |all, position| all | bit(position))
     }
 
     fn accepts(&self, state: Option<Set>) -> bool {
         state.map_or(self.nullable, |state| state & self.last != 0)
     }
 
+    /// All positions with a name.
     fn named(&self, name: &str) -> Set {
-        self.names
-            .iter()
-            .enumerate()
-            .filter(|(_, known)| **known == name)
-            .fold(0, |all, (position, _)| all | bit(position))
+        self.with_name(Set::MAX, name)
     }
 
     fn names_of(&self, set: Set) -> Vec<&'static str> {
@@ -142,7 +141,7 @@ impl Automaton {
     pub(crate) fn matches<'n>(&self, children: impl Iterator<Item = &'n str>) -> bool {
         let mut state = None;
         for name in children {
-            let next = self.next(state) & self.named(name);
+            let next = self.with_name(self.next(state), name);
             if next == 0 {
                 return false;
             }
@@ -251,6 +250,18 @@ impl Automaton {
         }
         None
     }
+}
+
+/// The positions in a set, ascending.
+fn positions(mut set: Set) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let position = usize::try_from(set.trailing_zeros()).ok()?;
+        if set == 0 {
+            return None;
+        }
+        set &= set - 1;
+        Some(position)
+    })
 }
 
 fn bit(position: usize) -> Set {

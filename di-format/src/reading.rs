@@ -1,11 +1,11 @@
 //! The way from bytes to a [`Reading`]: decode, prolog, limits, tree, rules, meaning.
 
-use std::collections::{HashMap, HashSet};
-
 use roxmltree::{Document, ParsingOptions};
 
+use crate::companions::{self, Companion, Role};
+use crate::declarations;
 use crate::decode::{self, Decoded, Encoding, Undecodable};
-use crate::doctype::{self, Doctype, Entity, Notation, Refused, check_file_name};
+use crate::doctype::{self, Entity, Notation, Refused};
 use crate::error::{Error, Problem, Severity};
 use crate::letter::Letter;
 use crate::line::Lines;
@@ -44,28 +44,6 @@ impl Verdict {
     pub const fn is_accepted(self) -> bool {
         matches!(self, Self::Valid | Self::Tolerated)
     }
-}
-
-/// What a file that the DI names is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// The SW: the one that 交換表 names, or a declared `.sw` file where 受文者 names neither a roster nor a recipient.
-    Roster,
-    /// An attachment.
-    Attachment,
-    /// A DM (文書訊息檔).
-    Message,
-    /// Declared, but neither 交換表 nor 附件 refers to it.
-    Unreferenced,
-}
-
-/// A file that the DI names and that belongs to the same unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Companion {
-    /// Bare file name, checked by [`check_file_name`].
-    pub file: String,
-    /// What it is for.
-    pub role: Role,
 }
 
 /// All that is known about a file.
@@ -223,7 +201,12 @@ impl Reading {
     }
 }
 
-fn about(severity: Severity, label: &'static str, message: impl Into<String>, at: usize) -> Finding {
+pub(crate) fn about(
+    severity: Severity,
+    label: &'static str,
+    message: impl Into<String>,
+    at: usize,
+) -> Finding {
     Finding {
         label,
         severity,
@@ -240,7 +223,7 @@ fn fatal(findings: &mut Findings, label: &'static str, message: impl Into<String
     told(findings, about(Severity::Fatal, label, message, at));
 }
 
-fn told(findings: &mut Findings, finding: Finding) {
+pub(crate) fn told(findings: &mut Findings, finding: Finding) {
     findings.add(finding.severity, || finding);
 }
 
@@ -336,7 +319,7 @@ fn tree(decoded: &Decoded<'_>, limits: &Limits, judge: bool, reading: &mut Readi
         let finding = about(Severity::Warning, "encoding-declared", message, 0);
         told(findings, Finding { found: declared, expected: real.to_owned(), ..finding });
     }
-    declarations(kind, base, prolog.doctype, reading, findings);
+    declarations::check(kind, base, prolog.doctype, reading, findings);
     let mut entities = Entities::new();
     for entity in &reading.entities {
         entities.entry(&entity.name).or_insert(entity);
@@ -358,119 +341,7 @@ fn tree(decoded: &Decoded<'_>, limits: &Limits, judge: bool, reading: &mut Readi
             reading.letter = Some(extract::letter(kind, root, &entities));
         }
     }
-    reading.companions = companions_of(&document, &entities, &reading.entities);
-}
-
-/// The document type declaration: its name, the DTD's name, entities and notations.
-fn declarations(
-    kind: Kind,
-    base: usize,
-    doctype: Option<Doctype>,
-    reading: &mut Reading,
-    findings: &mut Findings,
-) {
-    let Some(doctype) = doctype else {
-        return told(
-            findings,
-            about(Severity::Warning, "doctype-missing", "there is no document type declaration", base),
-        );
-    };
-    reading.dtd_name.clone_from(&doctype.system);
-    let written = doctype.system.unwrap_or_default();
-    // some write a path or address in front of the name
-    let last = written.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name = model::dtd_name(last);
-    reading.edition = name.as_ref().and_then(|name| name.edition);
-    let official = reading.edition == Some(Edition::E104) && kind.is_official();
-    let fits = name.as_ref().is_some_and(|name| {
-        name.edition.is_some()
-            && (name.code == kind.code()
-                || matches!((kind, name.code.as_str()), (Kind::Order, "C") | (Kind::Announcement, "D")))
-    });
-    let expected = format!("104_{}_utf8.dtd", kind.code());
-    if !fits || last.len() != written.len() {
-        let message = format!("{written:?} is not the name of a DTD of {kind}");
-        let finding = about(Severity::Warning, "dtd-name", message, doctype.at);
-        told(findings, Finding { found: written, expected, ..finding });
-    } else if name.is_some_and(|name| !name.exact) {
-        let finding =
-            about(Severity::Warning, "dtd-name-case", "the DTD name is written in other case", doctype.at);
-        told(findings, Finding { expected: written.to_lowercase(), found: written, ..finding });
-    }
-    if doctype.name != reading.root {
-        let message = format!("the document type is that of {}, the root is {}", doctype.name, reading.root);
-        let finding = about(Severity::Error, "doctype-root", message, doctype.at);
-        told(findings, Finding { found: reading.root.clone(), expected: doctype.name, official, ..finding });
-    }
-    let mut notations = HashSet::new();
-    for notation in &doctype.notations {
-        if !notations.insert(notation.name.as_str()) {
-            let message = format!("notation {} is declared more than once", notation.name);
-            let finding = about(Severity::Error, "notation-repeated", message, notation.at);
-            told(findings, Finding { found: notation.name.clone(), official, ..finding });
-        }
-    }
-    let mut names = HashSet::new();
-    for entity in &doctype.entities {
-        if !names.insert(entity.name.as_str()) {
-            let message = format!("entity {} is declared more than once; the first one counts", entity.name);
-            let finding = about(Severity::Warning, "entity-repeated", message, entity.at);
-            told(findings, Finding { found: entity.name.clone(), ..finding });
-            continue;
-        }
-        if !notations.contains(entity.notation.as_str()) {
-            let message = format!("notation {} of entity {} is not declared", entity.notation, entity.name);
-            let finding = about(Severity::Error, "notation-undeclared", message, entity.at);
-            told(findings, Finding { found: entity.notation.clone(), official, ..finding });
-        }
-        if let Err(reason) = check_file_name(&entity.file) {
-            let message = format!("entity {}: {reason}: {:?}", entity.name, entity.file);
-            let finding = about(Severity::Error, "file-name", message, entity.at);
-            told(findings, Finding { found: entity.file.clone(), expected: reason.to_owned(), ..finding });
-        }
-    }
-    reading.entities = doctype.entities;
-    reading.notations = doctype.notations;
-}
-
-fn companions_of(document: &Document<'_>, entities: &Entities<'_>, declared: &[Entity]) -> Vec<Companion> {
-    let mut roles: HashMap<&str, Role> = HashMap::new();
-    let mut files: Vec<(Role, &str)> = Vec::new();
-    let mut inline = false;
-    for node in document.root_element().descendants().filter(roxmltree::Node::is_element) {
-        match name_of(node) {
-            "受文者" => {
-                let forms = ["全銜", "單位名", "姓名"];
-                inline |= node.children().any(|child| child.is_element() && forms.contains(&name_of(child)));
-            }
-            "交換表" => {
-                let entity = node.attribute("交換表單").unwrap_or_default().trim_matches(' ');
-                if let Some(entity) = entities.get(entity) {
-                    files.push((Role::Roster, &entity.file));
-                }
-            }
-            "附件檔名" => {
-                let value = node.attribute("附件名").unwrap_or_default();
-                files.extend(extract::attachment_files(value, entities).map(|file| (Role::Attachment, file)));
-            }
-            _ => {}
-        }
-    }
-    let mut unnamed_roster = !inline && files.iter().all(|(role, _)| *role != Role::Roster);
-    for entity in declared {
-        let role = if entity.name == "文書訊息表單" || entity.notation.eq_ignore_ascii_case("dm") {
-            Role::Message
-        } else if unnamed_roster && entity.file.to_ascii_lowercase().ends_with(".sw") {
-            unnamed_roster = false;
-            Role::Roster
-        } else {
-            Role::Unreferenced
-        };
-        files.push((role, &entity.file));
-    }
-    files.sort_by_key(|(role, _)| *role != Role::Roster); // stable: only the roster moves to the front
-    files.retain(|(role, file)| check_file_name(file).is_ok() && roles.insert(file, *role).is_none());
-    files.into_iter().map(|(role, file)| Companion { file: file.to_owned(), role }).collect()
+    reading.companions = companions::collect(&document, &entities, &reading.entities);
 }
 
 /// What a file with another root is, as far as it is known.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use roxmltree::{Document, Node, NodeType};
 
+use crate::breach::Parent;
 use crate::doctype::is_space;
 use crate::error::Severity;
 use crate::matcher::Breach;
@@ -94,12 +95,12 @@ pub(crate) struct Validator<'g, 'f> {
 }
 
 /// What a problem says besides where it is.
-struct Said<'a> {
-    label: &'static str,
-    severity: Severity,
-    message: String,
-    found: &'a str,
-    expected: String,
+pub(crate) struct Said<'a> {
+    pub(crate) label: &'static str,
+    pub(crate) severity: Severity,
+    pub(crate) message: String,
+    pub(crate) found: &'a str,
+    pub(crate) expected: String,
 }
 
 impl Validator<'_, '_> {
@@ -127,7 +128,7 @@ impl Validator<'_, '_> {
         }
     }
 
-    fn say(&mut self, node: Node<'_, '_>, at: usize, said: Said<'_>) {
+    pub(crate) fn say(&mut self, node: Node<'_, '_>, at: usize, said: Said<'_>) {
         let (official, at) = (self.official, self.base + at);
         self.findings.add(said.severity, || Finding {
             label: said.label,
@@ -350,7 +351,7 @@ impl Validator<'_, '_> {
         bare
     }
 
-    fn unexpected(&mut self, child: Node<'_, '_>, parent: &str, expected: &str) {
+    pub(crate) fn unexpected(&mut self, child: Node<'_, '_>, parent: &str, expected: &str) {
         let name = name_of(child);
         let said = Said {
             label: "element-unexpected",
@@ -360,123 +361,6 @@ impl Validator<'_, '_> {
             expected: expected.to_owned(),
         };
         self.say(child, child.range().start, said);
-    }
-
-    fn breach(&mut self, around: &Parent<'_, '_, '_>, breach: Breach, extra_from: &mut usize) {
-        let Parent { node, name: parent, children, names, last_known } = *around;
-        let is_root = node.parent_element().is_none();
-        match breach {
-            Breach::Missing { before, names: missing, after } => {
-                let next = before.and_then(|child| children.get(child));
-                let at = next.map_or_else(|| end_tag(node), |child| child.range().start);
-                let found = before.and_then(|child| names.get(child)).copied().unwrap_or_default();
-                let previous = after.and_then(|child| names.get(child)).copied();
-                let choice = if previous.is_none() { self.first_names(parent) } else { String::new() };
-                for (number, name) in missing.into_iter().enumerate() {
-                    let expected = if number == 0 && !choice.is_empty() { &choice } else { name };
-                    self.missing(
-                        node,
-                        at,
-                        &Missing { parent, name, found, previous, names, expected, is_root },
-                    );
-                    if names.is_empty() && is_root {
-                        break; // an empty document is said once
-                    }
-                }
-            }
-            Breach::Order { child, expected } => {
-                if let (Some(child), Some(name)) = (children.get(child), names.get(child)) {
-                    let said = Said {
-                        label: "element-order",
-                        severity: Severity::Warning,
-                        message: format!("{name} stands at the wrong place in {parent}"),
-                        found: name,
-                        expected: expected.join(" | "),
-                    };
-                    self.say(*child, child.range().start, said);
-                }
-            }
-            Breach::Repeated { child, expected } => {
-                if let (Some(child), Some(name)) = (children.get(child), names.get(child)) {
-                    let (label, severity) = if *name == "正本" {
-                        ("original-repeated", Severity::Warning)
-                    } else {
-                        ("element-repeated", Severity::Error)
-                    };
-                    let said = Said {
-                        label,
-                        severity,
-                        message: format!("{name} occurs again in {parent}"),
-                        found: name,
-                        expected: expected.join(" | "),
-                    };
-                    self.say(*child, child.range().start, said);
-                }
-            }
-            Breach::Foreign { child, expected } => {
-                let (Some(node), Some(name)) = (children.get(child), names.get(child)) else { return };
-                let (label, message) = match *name {
-                    "地址" if is_root && is_notice(self.grammar.kind()) => {
-                        ("address-in-notice", "a notice has no 地址".to_owned())
-                    }
-                    "機關" if is_root && self.grammar.kind() == Kind::Memo => {
-                        ("sender-form", "the sender of a 簽 is 發文機關 or 單位".to_owned())
-                    }
-                    _ if is_root && last_known.is_some_and(|last| last < child) => {
-                        *extra_from = node.range().start.min(*extra_from);
-                        ("element-extra", format!("{name} follows the last element of {parent}"))
-                    }
-                    _ => {
-                        if self.grammar.rule(name).is_some() {
-                            self.unexpected(*node, parent, &expected.join(" | "));
-                        }
-                        return;
-                    }
-                };
-                let expected = expected.join(" | ");
-                let said = Said { label, severity: Severity::Warning, message, found: name, expected };
-                self.say(*node, node.range().start, said);
-            }
-        }
-    }
-
-    /// What may stand first in an element.
-    fn first_names(&self, element: &str) -> String {
-        self.grammar.rule(element).map(|rule| rule.automaton.first_names().join(" | ")).unwrap_or_default()
-    }
-
-    fn missing(&mut self, node: Node<'_, '_>, at: usize, missing: &Missing<'_>) {
-        let Missing { parent, name, found, previous, names, expected, is_root } = *missing;
-        let kind = self.grammar.kind();
-        let detail_again =
-            matches!(previous, None | Some("含附件" | "內含本文與附件之可攜式文件檔名" | "本別"));
-        let (label, severity) = match name {
-            _ if parent == "正本" && names.is_empty() => ("original-empty", Severity::Warning),
-            _ if kind == Kind::Roster && is_root && names.is_empty() => ("roster-empty", Severity::Warning),
-            _ if kind == Kind::Roster && is_root && found == "含附件" && detail_again => {
-                if name == "機關代碼" {
-                    return; // one report for the whole missing entry
-                }
-                ("roster-dangling", Severity::Warning)
-            }
-            "發文機關" | "單位" if kind == Kind::Memo && is_root && names.contains(&"機關") => return,
-            "發文字號" if is_root => ("number-missing", Severity::Warning),
-            "開會時間" | "會勘時間" if is_root => ("time-missing", Severity::Warning),
-            "機關代碼" if kind == Kind::Memo => ("code-missing", Severity::Warning),
-            _ => ("element-missing", Severity::Error),
-        };
-        let message = match label {
-            "original-empty" => "正本 names nobody".to_owned(),
-            "roster-empty" => "the roster names nobody".to_owned(),
-            "roster-dangling" => format!("{found} belongs to no entry"),
-            _ if found.is_empty() => format!("{name} is missing at the end of {parent}"),
-            _ => format!("{name} is missing in {parent} before {found}"),
-        };
-        let expected = match label {
-            "roster-dangling" => self.first_names(parent),
-            _ => expected.to_owned(),
-        };
-        self.say(node, at, Said { label, severity, message, found, expected });
     }
 
     /// Remarks on values, which no DTD makes.
@@ -530,42 +414,9 @@ impl Validator<'_, '_> {
     }
 }
 
-/// An element whose children do not fit.
-#[derive(Clone, Copy)]
-struct Parent<'a, 'd, 'i> {
-    node: Node<'d, 'i>,
-    name: &'a str,
-    children: &'a [Node<'d, 'i>],
-    names: &'a [&'a str],
-    /// Index of the last child that the model knows.
-    last_known: Option<usize>,
-}
-
-#[derive(Clone, Copy)]
-struct Missing<'a> {
-    parent: &'a str,
-    name: &'a str,
-    found: &'a str,
-    previous: Option<&'a str>,
-    names: &'a [&'a str],
-    expected: &'a str,
-    is_root: bool,
-}
-
-const fn is_notice(kind: Kind) -> bool {
-    matches!(kind, Kind::MeetingNotice | Kind::InspectionNotice)
-}
-
 /// The tokens of 附件名 as producers write it: separated by blanks or commas.
 pub(crate) fn attachment_tokens(value: &str) -> impl Iterator<Item = &str> {
     value.split([' ', ',', '\t', '\r', '\n']).filter(|token| !token.is_empty())
-}
-
-/// Where an element's end tag begins (or the element, if it has none).
-fn end_tag(node: Node<'_, '_>) -> usize {
-    let range = node.range();
-    let source = node.document().input_text().get(range.clone()).unwrap_or_default();
-    source.rfind("</").map_or(range.start, |offset| range.start + offset)
 }
 
 /// True if the blank text that begins here holds no CDATA section, which is never mere white space.
