@@ -35,6 +35,8 @@ pub const MAX_RECIPIENTS: usize = 1_000;
 const MAX_RECIPIENT_INFO: u64 = 8 * 1024;
 const BUFFER: usize = 64 * 1024;
 const TAG: usize = 16;
+const NULL: &[u8] = &[tlv::NULL, 0];
+const ABSENT: &[u8] = &[];
 const CIPHERTEXT: u8 = 0x80; // [0] IMPLICIT OCTET STRING, primitive
 
 /// What was sealed.
@@ -182,27 +184,34 @@ fn recipient_info(recipient: &Recipient, key: &[u8; 32]) -> Result<Vec<u8>, Erro
         &[
             &tlv::unsigned(tlv::INTEGER, 0),
             &signed::issuer_and_serial_der(certificate),
-            &wrap_algorithm(scheme),
+            &wrap_algorithm(scheme, NULL, NULL),
             &tlv::element(tlv::OCTET_STRING, &[&wrapped]),
         ],
     ))
 }
 
-/// rsaEncryption with NULL (RFC 8017), or RSAES-OAEP with SHA-256 for hash and MGF1 (RFC 4055 §4.1).
-fn wrap_algorithm(scheme: WrapScheme) -> Vec<u8> {
-    let null: &[u8] = &[tlv::NULL, 0];
+/// rsaEncryption with NULL (RFC 8017), or RSAES-OAEP with SHA-256 for hash and MGF1 (RFC 4055 §4.1). The parameters of
+/// the two hashes may be NULL or absent; every implementation must take both (RFC 4055 §2.1).
+fn wrap_algorithm(scheme: WrapScheme, of_hash: &[u8], of_mgf: &[u8]) -> Vec<u8> {
     match scheme {
-        WrapScheme::Pkcs1 => tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::RSA), null]),
+        WrapScheme::Pkcs1 => tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::RSA), NULL]),
         WrapScheme::OaepSha256 => {
-            let hash = tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::SHA256), null]);
-            let mgf = tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::MGF1), &hash]);
+            let hash = |parameters| tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::SHA256), parameters]);
+            let mgf = tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::MGF1), &hash(of_mgf)]);
             let parameters = tlv::element(
                 tlv::SEQUENCE,
-                &[&tlv::element(tlv::CONTEXT_0, &[&hash]), &tlv::element(tlv::CONTEXT_1, &[&mgf])],
+                &[&tlv::element(tlv::CONTEXT_0, &[&hash(of_hash)]), &tlv::element(tlv::CONTEXT_1, &[&mgf])],
             );
             tlv::element(tlv::SEQUENCE, &[&tlv::oid(&oid::RSAES_OAEP), &parameters])
         }
     }
+}
+
+fn wrap_scheme(algorithm: &[u8]) -> Option<WrapScheme> {
+    let forms = [(NULL, NULL), (ABSENT, ABSENT), (NULL, ABSENT), (ABSENT, NULL)];
+    [WrapScheme::Pkcs1, WrapScheme::OaepSha256].into_iter().find(|scheme| {
+        forms.iter().any(|(of_hash, of_mgf)| wrap_algorithm(*scheme, of_hash, of_mgf) == algorithm)
+    })
 }
 
 /// Everything before the ciphertext. The lengths of all that encloses it follow from `plain_len`.
@@ -345,10 +354,7 @@ fn read_recipient(info: &[u8], ours: &[Vec<u8>]) -> Result<Option<Wrapped>, Erro
         return Err(malformed("a recipient's version"));
     }
     let Some(key) = ours.iter().position(|own| own == rid) else { return Ok(None) };
-    let scheme = [WrapScheme::Pkcs1, WrapScheme::OaepSha256]
-        .into_iter()
-        .find(|scheme| wrap_algorithm(*scheme) == algorithm)
-        .ok_or(Error::WrongAlgorithm { what: "the key wrapping" })?;
+    let scheme = wrap_scheme(algorithm).ok_or(Error::WrongAlgorithm { what: "the key wrapping" })?;
     Ok(Some(Wrapped { key, scheme, bytes: wrapped.to_vec() }))
 }
 

@@ -14,6 +14,10 @@ const LOCAL_LEN: u64 = 30;
 const CENTRAL_LEN: u64 = 46;
 const END_LEN: u64 = 22;
 const VERSION: u16 = 20;
+/// Made on Unix: unzip takes names of other makers through a code page, whatever their flag says.
+const MADE_BY: u16 = 3 << 8 | VERSION;
+/// A plain file that its owner may write.
+const ATTRIBUTES: u32 = 0o100_644 << 16;
 const UTF8: u16 = 1 << 11;
 /// 1980-01-01, the first day that ZIP knows: the same files give the same bytes at any time.
 const DATE: u16 = (1 << 5) | 1;
@@ -141,10 +145,11 @@ impl<W: Write> Writer<W> {
             let local = entry.offset - LOCAL_LEN - entry.name.len() as u64;
             let mut record = Vec::with_capacity(128);
             record.extend(CENTRAL.to_le_bytes());
-            record.extend(VERSION.to_le_bytes());
+            record.extend(MADE_BY.to_le_bytes());
             record.extend(common(&entry)?);
-            // comment length, disk, internal and external attributes
-            record.extend([0; 10]);
+            // comment length, disk, internal attributes
+            record.extend([0; 6]);
+            record.extend(ATTRIBUTES.to_le_bytes());
             record.extend(u32::try_from(local).map_err(|_| too_large())?.to_le_bytes());
             record.extend(entry.name.as_bytes());
             self.put(&record)?;
@@ -212,8 +217,8 @@ pub(crate) fn entries<R: Read + Seek>(source: &mut R, bounds: &Bounds) -> Result
         }
         let made_by = directory.short()?;
         let shared = directory.take(26)?;
-        // comment length, disk, internal and external attributes
-        if made_by != VERSION || directory.take(10)? != [0; 10] {
+        let comment_disk_internal = directory.take(6)?;
+        if made_by != MADE_BY || comment_disk_internal != [0; 6] || directory.long()? != ATTRIBUTES {
             return Err(malformed("an entry's comment or attributes"));
         }
         let local = u64::from(directory.long()?);

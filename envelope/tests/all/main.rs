@@ -1,6 +1,7 @@
 //! The envelope from outside: round trips, hostile bytes, and openssl as judge.
 #![allow(
     missing_docs,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
