@@ -18,23 +18,32 @@
 
 use std::process::ExitCode;
 
+pub use error::{Error, LABELS};
+pub use start::{Running, start};
+
 pub mod act;
 pub mod api;
 pub mod archive;
 pub mod cli;
 pub mod demo;
+mod error;
+pub mod export;
 pub mod flow;
 pub mod intake;
 pub mod link;
+mod lint;
 pub mod note;
 pub mod parts;
 pub mod run;
 pub mod setup;
+mod start;
+mod table;
 pub mod telemetry;
+mod verify;
 pub mod words;
 
 /// The whole program: reads the command line, does it, and says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    cli::main()
 }

@@ -1,1 +1,483 @@
-//! The only loop.
+//! The only loop: gather facts, decide, act (bounded), record, wake.
+//!
+//! It wakes on the intake, on news and state of the link, on finished jobs and on due times. A job performs one act
+//! (received documents: one after the other, as long as the next one can follow at once), records what it changed, and
+//! reports back; so finishing one step leads to the next without waiting for anything.
+//!
+//! Fair: most urgent first, bounded by `limits.in-flight` in each lane, and one place in each lane is for documents
+//! under 1 MB. A silent recipient or center holds up nothing but its own jobs.
+//!
+//! The clock is read here and nowhere below.
+
+mod job;
+mod lane;
+mod pump;
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use store::queue::{Take, Target};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::act::{Tools, answer};
+use crate::flow::{Act, DEATHS, Facts, Why, inbound, outbound};
+use crate::link::{Cursors, LinkState};
+use job::{Done, Work};
+use lane::Lane;
+use pump::Pumps;
+
+/// Unix milliseconds.
+#[must_use]
+pub fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// How long something that gave no answer (disk, scanner, key) is left alone before one more try finds out.
+const PROBE: i64 = 15_000;
+/// How long jobs may take to end at a stop.
+const GRACE: Duration = Duration::from_secs(8);
+/// Reports to the center at a time.
+const REPORTS: usize = 4;
+/// Looked at at least so often, whatever was (not) reported.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// What there is to look at again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Dirty {
+    documents: bool,
+    parts: bool,
+    inbound: bool,
+    answers: bool,
+    reports: bool,
+    deliveries: bool,
+    notes: bool,
+}
+
+impl Dirty {
+    const ALL: Self = Self {
+        documents: true,
+        parts: true,
+        inbound: true,
+        answers: true,
+        reports: true,
+        deliveries: true,
+        notes: true,
+    };
+
+    const fn add(&mut self, other: Self) {
+        self.documents |= other.documents;
+        self.parts |= other.parts;
+        self.inbound |= other.inbound;
+        self.answers |= other.answers;
+        self.reports |= other.reports;
+        self.deliveries |= other.deliveries;
+        self.notes |= other.notes;
+    }
+}
+
+pub(crate) struct Run {
+    tools: Tools,
+    facts: watch::Sender<Facts>,
+    /// What gave no answer, and when it is tried again.
+    away: BTreeMap<Why, i64>,
+    lanes: [Lane; 3],
+    busy: HashSet<Target>,
+    reporting: HashSet<i64>,
+    signing: bool,
+    delivering: bool,
+    noting: bool,
+    notes_after: i64,
+    /// To be looked at again then, although no row says so.
+    soon: Option<i64>,
+    /// A row that the process died in twice runs alone, so that no neighbour is suspected with it.
+    alone: bool,
+    quiet: bool,
+    pumps: Pumps,
+    jobs: JoinSet<()>,
+    done: mpsc::UnboundedSender<Done>,
+    dirty: Dirty,
+}
+
+/// A due row, and what to do with it.
+struct Candidate {
+    target: Target,
+    act: Act,
+    suspect: bool,
+    size: u64,
+    work: Work,
+}
+
+const DOCUMENTS: usize = 0;
+const PARTS: usize = 1;
+const INBOUND: usize = 2;
+
+/// Runs until `stop`; then nothing new is begun, and what is under way may end.
+pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
+    let (done, mut finished) = mpsc::unbounded_channel();
+    let each = tools.config.limits.in_flight;
+    let mut run = Run {
+        facts: watch::Sender::new(Facts { link: false, ..Facts::all(now()) }),
+        away: BTreeMap::new(),
+        lanes: [Lane::new(each), Lane::new(each), Lane::new(each)],
+        busy: HashSet::new(),
+        reporting: HashSet::new(),
+        signing: false,
+        delivering: false,
+        noting: false,
+        notes_after: 0,
+        soon: None,
+        alone: false,
+        quiet: false,
+        pumps: Pumps::default(),
+        jobs: JoinSet::new(),
+        done,
+        dirty: Dirty::ALL,
+        tools,
+    };
+    run.begin().await;
+    let mut state = run.tools.link.state();
+    let mut news = run.tools.link.news();
+    let at_first = state.borrow_and_update().clone();
+    run.link_changed(&at_first).await;
+    loop {
+        run.step().await;
+        let sleep = run.until_due();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(end) = finished.recv() => {
+                run.ended(&end).await;
+                while let Ok(end) = finished.try_recv() {
+                    run.ended(&end).await;
+                }
+            }
+            () = run.tools.wake.notified() => run.dirty = Dirty::ALL,
+            Ok(()) = state.changed() => {
+                let now_so = state.borrow_and_update().clone();
+                run.link_changed(&now_so).await;
+            }
+            Ok(()) = news.changed() => {
+                let _ = news.borrow_and_update();
+                run.pumps.want_news();
+            }
+            () = tokio::time::sleep(sleep) => {
+                run.dirty = Dirty::ALL;
+                run.soon = run.soon.filter(|soon| *soon > now());
+            }
+            Some(_) = run.jobs.join_next() => {}
+        }
+    }
+    run.facts.send_modify(|facts| facts.stopping = true);
+    let ending = async { while run.jobs.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, ending).await.is_err() {
+        tracing::warn!("some jobs did not end in time; they are begun again at the next start");
+        run.jobs.shutdown().await;
+    }
+}
+
+impl Run {
+    /// A restart is an event for all that waits.
+    async fn begin(&mut self) {
+        let labels = Why::ALL.iter().map(|why| why.label().to_owned()).collect();
+        if let Err(error) = self.tools.store.wake(labels, now()).await {
+            tracing::error!(%error, "what waits could not be woken");
+        }
+    }
+
+    fn facts_now(&mut self) -> Facts {
+        let now = now();
+        self.facts.send_if_modified(|facts| {
+            facts.now = now;
+            false
+        });
+        let mut facts = *self.facts.borrow();
+        facts.now = now;
+        facts
+    }
+
+    /// What is back is tried again; the rows that waited for it become due.
+    async fn came_back(&mut self) {
+        let now = now();
+        let back: Vec<Why> =
+            self.away.iter().filter(|(_, until)| **until <= now).map(|(why, _)| *why).collect();
+        for why in back {
+            self.away.remove(&why);
+            self.set(why, true);
+            self.wake(&[why]).await;
+        }
+    }
+
+    fn set(&self, why: Why, there: bool) {
+        self.facts.send_modify(|facts| match why {
+            Why::Key => (facts.sign, facts.unwrap) = (there, there),
+            Why::Disk => facts.disk = there,
+            Why::Scanner => facts.scanner = there,
+            // The link speaks for itself, and for the clocks and permissions.
+            Why::Link | Why::Trust | Why::Clock | Why::Permission => {}
+        });
+    }
+
+    async fn wake(&mut self, whys: &[Why]) {
+        let labels = whys.iter().map(|why| why.label().to_owned()).collect();
+        match self.tools.store.wake(labels, now()).await {
+            Ok(0) => {}
+            Ok(_) => self.dirty = Dirty::ALL,
+            Err(error) => tracing::error!(%error, "what waits could not be woken"),
+        }
+    }
+
+    async fn link_changed(&mut self, state: &LinkState) {
+        let up = state.up();
+        let receive_only = self.tools.config.receive_only;
+        self.facts.send_modify(|facts| {
+            facts.link = up.is_some();
+            facts.clock = up.is_none_or(|up| !up.is_skewed());
+            facts.may_send = !receive_only && up.is_none_or(|up| up.welcome.may_send);
+        });
+        let Some(up) = up else { return };
+        tracing::info!(carrier = %up.carrier, "logged in at the center");
+        match self.tools.store.epoch(up.welcome.epoch, now()).await {
+            Ok(true) => {
+                tracing::warn!("the center begins a new epoch");
+                self.tools.link.seen(Cursors::default());
+                self.tools.directory.forget();
+                self.pumps.want_all();
+            }
+            Ok(false) => self.pumps.want_news(),
+            Err(error) => tracing::error!(%error, "the center's epoch could not be recorded"),
+        }
+        self.wake(&[Why::Link, Why::Trust, Why::Clock, Why::Permission]).await;
+        self.dirty = Dirty::ALL;
+    }
+
+    /// Decides and begins everything that can be begun now.
+    async fn step(&mut self) {
+        self.came_back().await;
+        let facts = self.facts_now();
+        if facts.stopping {
+            return;
+        }
+        if self.quiet && self.jobs.is_empty() {
+            self.quiet = false;
+            self.dirty = Dirty::ALL;
+        }
+        if self.alone || self.quiet {
+            return;
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        let mut failed = false;
+        if dirty.documents {
+            failed |= self.fill(DOCUMENTS, &facts).is_err();
+        }
+        if dirty.parts && facts.link && facts.may_send {
+            failed |= self.fill(PARTS, &facts).is_err();
+        }
+        if dirty.inbound {
+            failed |= self.fill(INBOUND, &facts).is_err();
+        }
+        if dirty.answers && facts.link {
+            failed |= self.answers(&facts).is_err();
+        }
+        if dirty.reports && facts.link {
+            failed |= self.reports().is_err();
+        }
+        if dirty.deliveries {
+            failed |= self.deliveries().is_err();
+        }
+        if dirty.notes && self.notes_after <= facts.now {
+            failed |= self.notes().is_err();
+        }
+        if facts.link {
+            for kind in self.pumps.due(facts.now) {
+                self.spawn(Work::Pump(kind));
+            }
+        }
+        if failed {
+            tracing::error!("the store could not be read; trying again");
+            self.soon = Some(facts.now + 1_000);
+        }
+    }
+
+    /// Begins due rows of a lane while it has room.
+    fn fill(&mut self, which: usize, facts: &Facts) -> Result<(), store::Error> {
+        loop {
+            let Some(lane) = self.lanes.get(which) else { return Ok(()) };
+            let Some(at_most) = lane.room() else { return Ok(()) };
+            let take = Take { now: facts.now, limit: lane.look_at(), at_most };
+            let candidates = self.candidates(which, take, facts)?;
+            let (seen, mut begun) = (candidates.len(), 0);
+            for candidate in candidates {
+                let Some(lane) = self.lanes.get_mut(which) else { return Ok(()) };
+                match lane.room() {
+                    None => return Ok(()),
+                    Some(Some(most)) if candidate.size > most => continue,
+                    Some(_) => {}
+                }
+                if self.may_begin(&candidate) {
+                    begun += 1;
+                    self.begin_row(which, candidate);
+                }
+            }
+            if begun == 0 || seen < usize::try_from(take.limit).unwrap_or(usize::MAX) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn candidates(&self, lane: usize, take: Take, facts: &Facts) -> Result<Vec<Candidate>, store::Error> {
+        let store = &self.tools.store;
+        let suspect = |begun: u32| begun + 1 >= DEATHS;
+        Ok(match lane {
+            DOCUMENTS => store.due_documents(take)?.into_iter().map(|row| {
+                let act = outbound::decide(&(&row).into(), facts);
+                let (target, suspect, size) = (Target::Document(row.id), suspect(row.trouble.begun), row.size);
+                Candidate { target, act, suspect, size, work: Work::Document(Box::new(row), act) }
+            }).collect(),
+            PARTS => store.due_parts(take)?.into_iter().map(|row| {
+                let act = outbound::decide_part(&(&row).into(), facts);
+                let (target, suspect, size) = (Target::Part(row.id), suspect(row.trouble.begun), row.length);
+                Candidate { target, act, suspect, size, work: Work::Part(Box::new(row), act) }
+            }).collect(),
+            _ => store.due_inbound(take)?.into_iter().map(|row| {
+                let act = inbound::decide(&(&row).into(), facts);
+                let (target, suspect) = (Target::Inbound(row.id), suspect(row.trouble.begun));
+                let size = row.offer.length;
+                Candidate { target, act, suspect, size, work: Work::Inbound(Box::new(row), act) }
+            }).collect(),
+        })
+    }
+
+    /// Whether there is something to begin for it now. A suspect waits until nothing else runs.
+    fn may_begin(&mut self, candidate: &Candidate) -> bool {
+        if self.busy.contains(&candidate.target) || self.alone || self.quiet {
+            return false;
+        }
+        match candidate.act {
+            Act::Nothing | Act::Until(_) | Act::Wait(_) => false,
+            Act::SetApart => true,
+            _ if candidate.suspect && !self.jobs.is_empty() => {
+                self.quiet = true;
+                false
+            }
+            _ => true,
+        }
+    }
+
+    fn begin_row(&mut self, lane: usize, candidate: Candidate) {
+        self.busy.insert(candidate.target);
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.enter(candidate.target, candidate.size);
+        }
+        self.alone = candidate.suspect && candidate.act != Act::SetApart;
+        self.spawn(candidate.work);
+    }
+
+    fn answers(&mut self, facts: &Facts) -> Result<(), store::Error> {
+        if self.signing {
+            return Ok(());
+        }
+        let waiting = self.tools.store.to_answer(u32::try_from(answer::MOST).unwrap_or(u32::MAX))?;
+        let many = inbound::answers(waiting.len(), self.signing, answer::MOST, facts);
+        if many > 0 {
+            self.signing = true;
+            self.spawn(Work::Answers(waiting.into_iter().take(many).collect()));
+        }
+        Ok(())
+    }
+
+    fn reports(&mut self) -> Result<(), store::Error> {
+        if self.reporting.len() >= REPORTS {
+            return Ok(());
+        }
+        let room = u32::try_from(REPORTS).unwrap_or(u32::MAX);
+        for receipt in self.tools.store.to_report(room)? {
+            if self.reporting.len() < REPORTS && self.reporting.insert(receipt.id) {
+                self.spawn(Work::Report(Box::new(receipt)));
+            }
+        }
+        Ok(())
+    }
+
+    fn deliveries(&mut self) -> Result<(), store::Error> {
+        if !self.delivering {
+            let rows = self.tools.store.to_deliver(32)?;
+            let rows: Vec<_> =
+                rows.into_iter().filter(|row| !self.busy.contains(&Target::Inbound(row.id))).collect();
+            if !rows.is_empty() {
+                self.delivering = true;
+                self.spawn(Work::Deliver(rows));
+            }
+        }
+        Ok(())
+    }
+
+    fn notes(&mut self) -> Result<(), store::Error> {
+        if !self.noting {
+            let rows = self.tools.store.to_note(32)?;
+            if !rows.is_empty() {
+                self.noting = true;
+                self.spawn(Work::Notes(rows));
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, work: Work) {
+        let (tools, facts, done) = (self.tools.clone(), self.facts.subscribe(), self.done.clone());
+        self.jobs.spawn(async move {
+            // Even a job that panics is reported, or its place would be lost for ever.
+            let mut guard = job::Guard::new(done, work.ticket());
+            guard.end = Some(job::perform(&tools, work, facts).await);
+        });
+    }
+
+    /// A job ended: its place is free, what it found missing is away for a while.
+    async fn ended(&mut self, end: &Done) {
+        match &end.ticket {
+            job::Ticket::Row(target) => {
+                self.busy.remove(target);
+                self.alone = false;
+                for lane in &mut self.lanes {
+                    lane.leave(*target);
+                }
+            }
+            job::Ticket::Answers => self.signing = false,
+            job::Ticket::Report(id) => drop(self.reporting.remove(id)),
+            job::Ticket::Deliver => self.delivering = false,
+            job::Ticket::Notes => {
+                self.noting = false;
+                if end.failed {
+                    self.notes_after = now() + PROBE;
+                }
+            }
+            job::Ticket::Pump(kind) => self.pumps.ended(*kind, end.failed, now()),
+        }
+        self.dirty.add(end.dirty());
+        for why in &end.away {
+            let until = now() + if matches!(why, Why::Link | Why::Clock) { 1_000 } else { PROBE };
+            if self.away.insert(*why, until).is_none() {
+                tracing::warn!(label = why.label(), "waiting");
+            }
+            self.set(*why, false);
+        }
+        if end.failed && matches!(end.ticket, job::Ticket::Report(_) | job::Ticket::Answers) {
+            // No row of its own that has a due time: looked at again with the next event, or soon.
+            self.soon.get_or_insert_with(|| now() + 2_000);
+        }
+    }
+
+    /// Until the next due time, the next probe, or the regular look.
+    fn until_due(&self) -> Duration {
+        let now = now();
+        let due = self.tools.store.next_due().ok().flatten();
+        let probe = self.away.values().copied().min();
+        let notes = (self.notes_after > now).then_some(self.notes_after);
+        let next = [due, probe, notes, self.soon, self.pumps.next(now)].into_iter().flatten().min();
+        let Some(next) = next else { return LOOK };
+        // What is due and was not begun waits for a place or for an event, not for the time.
+        let wait = u64::try_from(next.saturating_sub(now)).unwrap_or(0).max(100);
+        Duration::from_millis(wait).min(LOOK)
+    }
+}

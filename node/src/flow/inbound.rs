@@ -4,7 +4,7 @@ use store::inbound::InboundRow;
 use store::state::Inbound;
 
 use super::outbound::stopped;
-use super::{Act, Change, DIED, Facts, Outcome, Pace, Why, missing, retry, setback};
+use super::{Act, Change, DIED, Facts, Outcome, Pace, When, Why, missing, setback};
 
 /// A received document as far as deciding needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +37,11 @@ pub fn decide(record: &Record, facts: &Facts) -> Act {
     missing(needs, facts).unwrap_or(act)
 }
 
-/// What an outcome changes. `jitter` is 0–1000.
+/// What an outcome changes.
 ///
 /// A document is sent back ([`Outcome::Bad`]) only from [`Act::Open`]: what could not be fetched was never seen.
 #[must_use]
-pub fn apply(record: &Record, outcome: &Outcome, now: i64, jitter: u16) -> Change {
+pub fn apply(record: &Record, outcome: &Outcome, when: &When) -> Change {
     match outcome {
         Outcome::Done => Change::Forward,
         Outcome::Bad { label, detail } => {
@@ -49,7 +49,7 @@ pub fn apply(record: &Record, outcome: &Outcome, now: i64, jitter: u16) -> Chang
             Change::Quarantine { label: label.clone(), detail: detail.clone(), answer }
         }
         Outcome::Gone { label, detail } => {
-            let due = retry::due(record.pace.attempts.max(1), 0, now, jitter);
+            let due = when.due(record.pace.attempts.max(1), 0);
             match record.state {
                 Inbound::Fetched => Change::FetchAgain { label: label.clone(), detail: detail.clone(), due },
                 _ => Change::Setback {
@@ -61,8 +61,8 @@ pub fn apply(record: &Record, outcome: &Outcome, now: i64, jitter: u16) -> Chang
                 },
             }
         }
-        Outcome::Fault(fault) => setback(&record.pace, fault, now, jitter),
-        Outcome::Stopped => stopped(now),
+        Outcome::Fault(fault) => setback(&record.pace, fault, when),
+        Outcome::Stopped => stopped(when.now),
     }
 }
 

@@ -1,11 +1,11 @@
 //! What to do next with a document, and what an outcome changes: pure, without async, files or clock.
 //!
 //! Two rules, for what we send ([`outbound`]) and for what we receive ([`inbound`]):
-//! `decide(&Record, &Facts) -> Act` and `apply(&Record, &Outcome, now, jitter) -> Change`. The loop
+//! `decide(&Record, &Facts) -> Act` and `apply(&Record, &Outcome, &When) -> Change`. The loop
 //! ([`crate::run`]) gathers the facts, has [`crate::act`] perform the act, and records the change.
 //!
 //! Three kinds of trouble, and only three:
-//! - *retry*: the next try is at a time from the one table in [`retry`];
+//! - *retry*: the next try is at a time from the one rule in [`retry`];
 //! - *wait*: something must come back first ([`Why`]). No attempt is spent and there is no timer; the event
 //!   that brings it back makes the row due again;
 //! - *permanent*: refused, quarantined or stopped, with a label and (where a person must act) an alarm.
@@ -25,6 +25,18 @@ pub const DEATHS: u32 = 3;
 
 /// The label of a document that was set apart because the process died in it.
 pub const DIED: &str = "died-three-times";
+
+/// Every label that only this module gives, for the words that people read.
+pub const LABELS: &[&str] = &[
+    DIED,
+    Why::Key.label(),
+    Why::Link.label(),
+    Why::Disk.label(),
+    Why::Clock.label(),
+    Why::Scanner.label(),
+    Why::Permission.label(),
+    Why::Trust.label(),
+];
 
 /// What the loop knows of the world when it decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -300,17 +312,34 @@ impl Pace {
     }
 }
 
+/// The moment of a change, and how long to wait from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct When {
+    /// Unix milliseconds.
+    pub now: i64,
+    /// 0–1000, random: spreads tries of many documents.
+    pub jitter: u16,
+    /// Waiting times.
+    pub table: retry::Table,
+}
+
+impl When {
+    fn due(&self, attempts: u32, after: i64) -> i64 {
+        self.table.due(attempts, after, self.now, self.jitter)
+    }
+}
+
 /// The first of these that is missing.
 fn missing(needs: &[Why], facts: &Facts) -> Option<Act> {
     needs.iter().find(|why| !why.is_over(facts)).map(|why| Act::Wait(*why))
 }
 
 /// What a fault changes where it is not final: shared by all records.
-fn setback(pace: &Pace, fault: &Fault, now: i64, jitter: u16) -> Change {
+fn setback(pace: &Pace, fault: &Fault, when: &When) -> Change {
     let (due, counts, alarm) = match fault.class {
         Class::Retry => {
             let tries = pace.attempts.max(1);
-            (Some(retry::due(tries, fault.after, now, jitter)), true, tries == retry::ALARM_AFTER)
+            (Some(when.due(tries, fault.after)), true, tries == retry::ALARM_AFTER)
         }
         Class::Wait(_) => (None, false, false),
         Class::Permanent => (None, true, true),

@@ -280,7 +280,7 @@ impl Model {
                 } else {
                     Outcome::Fault(Fault::wait(Why::Link, "directory"))
                 };
-                match outbound::apply(&record, &outcome, self.now, 0) {
+                match outbound::apply(&record, &outcome, &When { now: self.now, ..When::default() }) {
                     Change::Forward if act == Act::Seal => {
                         assert!(self.document.may_become(Document::Sealed));
                         self.document = Document::Sealed;
@@ -343,7 +343,7 @@ impl Model {
                     Outcome::Done
                 };
                 let record = PartRecord { pace: part.row.pace, ..record };
-                match outbound::apply_part(&record, &outcome, now, 500) {
+                match outbound::apply_part(&record, &outcome, &When { now, jitter: 500, ..When::default() }) {
                     Change::Forward => {
                         part.accepted = true;
                         part.resubmit = false;
@@ -470,7 +470,7 @@ impl Model {
                 } else {
                     Outcome::Done
                 };
-                match inbound::apply(&record, &outcome, self.now, 0) {
+                match inbound::apply(&record, &outcome, &When { now: self.now, ..When::default() }) {
                     Change::Forward => self.receive(to, Inbound::Fetched),
                     other => {
                         self.record(to, &other, before);
@@ -502,7 +502,7 @@ impl Model {
                     Found::Missing => Outcome::Gone { label: "spool-missing".into(), detail: String::new() },
                     Found::Trouble => Outcome::Fault(Fault::retry("archive-failed", "")),
                 };
-                match inbound::apply(&record, &outcome, self.now, 0) {
+                match inbound::apply(&record, &outcome, &When { now: self.now, ..When::default() }) {
                     Change::Forward => {
                         self.receive(to, Inbound::Archived);
                         self.receivers[to].delivered += 1;
@@ -693,7 +693,7 @@ fn waits_spend_no_attempt_and_have_no_timer() {
         settled: false,
         pace: Pace { due: Some(0), attempts: 1, begun: 1, held: false },
     };
-    let change = outbound::apply_part(&record, &Outcome::Fault(Fault::wait(Why::Link, "")), 9, 0);
+    let change = outbound::apply_part(&record, &Outcome::Fault(Fault::wait(Why::Link, "")), &When::default());
     assert!(
         matches!(change, Change::Setback { due: None, counts: false, alarm: false, ref label, .. } if label == "waits-for-link")
     );
@@ -713,5 +713,5 @@ fn the_third_death_sets_apart_without_a_return() {
 fn what_could_not_be_fetched_is_never_sent_back() {
     let record = inbound::Record { state: Inbound::Offered, pace: Pace::default() };
     let bad = Outcome::Bad { label: "x".into(), detail: String::new() };
-    assert!(matches!(inbound::apply(&record, &bad, 0, 0), Change::Quarantine { answer: false, .. }));
+    assert!(matches!(inbound::apply(&record, &bad, &When::default()), Change::Quarantine { answer: false, .. }));
 }

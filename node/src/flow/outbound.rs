@@ -4,7 +4,7 @@
 use store::outbound::{DocumentRow, PartRow};
 use store::state::Document;
 
-use super::{Act, Change, DIED, Facts, Fault, Outcome, Pace, Why, missing, setback};
+use super::{Act, Change, DIED, Facts, Fault, Outcome, Pace, When, Why, missing, setback};
 
 /// A document as far as deciding needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,34 +79,34 @@ pub fn decide_part(record: &PartRecord, facts: &Facts) -> Act {
     missing(&[Why::Permission, Why::Link], facts).unwrap_or(Act::Submit)
 }
 
-/// What the outcome of sealing changes. `jitter` is 0–1000.
+/// What the outcome of sealing changes.
 #[must_use]
-pub fn apply(record: &DocumentRecord, outcome: &Outcome, now: i64, jitter: u16) -> Change {
+pub fn apply(record: &DocumentRecord, outcome: &Outcome, when: &When) -> Change {
     match outcome {
         Outcome::Done => Change::Forward,
         Outcome::Bad { label, detail } => match record.state {
             Document::Claimed => Change::Refuse { label: label.clone(), detail: detail.clone() },
             // Already at the other side: a resend that cannot be made stops and a person is told.
-            _ => setback(&record.pace, &Fault::permanent(label, detail), now, jitter),
+            _ => setback(&record.pace, &Fault::permanent(label, detail), when),
         },
         Outcome::Gone { label, detail } => {
-            setback(&record.pace, &Fault::permanent(label, detail), now, jitter)
+            setback(&record.pace, &Fault::permanent(label, detail), when)
         }
-        Outcome::Fault(fault) => setback(&record.pace, fault, now, jitter),
-        Outcome::Stopped => stopped(now),
+        Outcome::Fault(fault) => setback(&record.pace, fault, when),
+        Outcome::Stopped => stopped(when.now),
     }
 }
 
-/// What the outcome of submitting changes. `jitter` is 0–1000.
+/// What the outcome of submitting changes.
 #[must_use]
-pub fn apply_part(record: &PartRecord, outcome: &Outcome, now: i64, jitter: u16) -> Change {
+pub fn apply_part(record: &PartRecord, outcome: &Outcome, when: &When) -> Change {
     match outcome {
         Outcome::Done => Change::Forward,
         Outcome::Bad { label, detail } | Outcome::Gone { label, detail } => {
-            setback(&record.pace, &Fault::permanent(label, detail), now, jitter)
+            setback(&record.pace, &Fault::permanent(label, detail), when)
         }
-        Outcome::Fault(fault) => setback(&record.pace, fault, now, jitter),
-        Outcome::Stopped => stopped(now),
+        Outcome::Fault(fault) => setback(&record.pace, fault, when),
+        Outcome::Stopped => stopped(when.now),
     }
 }
 

@@ -1,0 +1,188 @@
+//! Whom to seal to, and whom to believe: directory entries, verified here, never taken on the center's word.
+//!
+//! Entries are asked for through the link, verified against the registration key and the members' anchors, and
+//! kept in the store (`directory.<code>`): an entry number never goes down. Certificates that something was
+//! sealed to are kept too (`certificate.<sha256>`), so that a receipt can be judged years later.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use envelope::Certificate;
+use envelope::directory::VerifiedEntry;
+use wire::message::Standing;
+
+use super::{Step, Tools, store_trouble};
+use crate::flow::{Fault, Outcome, Why};
+
+/// Label: at least one recipient cannot be addressed; the detail lists every one.
+pub const BAD_CODES: &str = "recipients-not-addressable";
+/// Label: an entry that the center gave does not verify.
+pub const UNTRUSTED: &str = "directory-entry-untrusted";
+/// Label: the center gave an entry with a lower number than before.
+pub const SET_BACK: &str = "directory-entry-set-back";
+
+/// How long an answer of the directory is used without asking again.
+const FRESH: i64 = 10 * 60 * 1_000;
+
+/// What is known of a mailbox.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Whether it may be addressed.
+    pub standing: Standing,
+    /// Its entry, verified; present when known.
+    pub entry: Option<Arc<VerifiedEntry>>,
+    asked: i64,
+}
+
+/// Answers of the directory, verified. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Directory {
+    known: Arc<Mutex<HashMap<String, Known>>>,
+}
+
+impl Directory {
+    /// Forgets what it knows, so that everybody is asked for anew.
+    pub fn forget(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, code: &str, since: i64) -> Option<Known> {
+        self.lock().get(code).filter(|known| known.asked >= since).cloned()
+    }
+}
+
+/// Looks all `codes` up, asking the center for those that are not known freshly (`anew`: for all).
+///
+/// # Errors
+/// Waits for the link; stops with an alarm at an entry that does not verify or was set back.
+pub async fn look_up(tools: &Tools, codes: &[String], anew: bool) -> Step<HashMap<String, Known>> {
+    let since = if anew { i64::MAX } else { tools.now() - FRESH };
+    let mut found = HashMap::new();
+    let mut ask = Vec::new();
+    for code in codes {
+        match tools.directory.get(code, since) {
+            Some(known) => drop(found.insert(code.clone(), known)),
+            None if !ask.contains(code) => ask.push(code.clone()),
+            None => {}
+        }
+    }
+    let mut rest = ask.as_slice();
+    while !rest.is_empty() {
+        let (now_asked, later) = rest.split_at(rest.len().min(wire::MAX_DIRECTORY_CODES));
+        let answers = tools.link.directory(now_asked).await.map_err(|e| super::link_trouble(&e))?;
+        let verified = tools.blocking(move |tools| verify(tools, answers)).await?;
+        for (code, known) in verified {
+            found.insert(code, known);
+        }
+        rest = later;
+    }
+    Ok(found)
+}
+
+/// Looks one mailbox up.
+///
+/// # Errors
+/// As [`look_up`].
+pub async fn look_up_one(tools: &Tools, code: &str) -> Step<Option<Known>> {
+    let code = code.to_owned();
+    Ok(look_up(tools, std::slice::from_ref(&code), false).await?.remove(&code))
+}
+
+fn verify(tools: &Tools, answers: Vec<wire::message::DirectoryAnswer>) -> Step<Vec<(String, Known)>> {
+    let now = tools.now();
+    let mut out = Vec::with_capacity(answers.len());
+    for answer in answers {
+        let entry = match &answer.entry {
+            Some(der) if answer.standing != Standing::Unknown => entry(tools, &answer, der, now)?,
+            _ => None,
+        };
+        let known = Known { standing: answer.standing, entry, asked: now };
+        tools.directory.lock().insert(answer.code.clone(), known.clone());
+        out.push((answer.code, known));
+    }
+    Ok(out)
+}
+
+/// One entry, verified. A suspended member's entry that no longer verifies is as good as none; one that we would
+/// seal to is not.
+fn entry(
+    tools: &Tools,
+    answer: &wire::message::DirectoryAnswer,
+    der: &[u8],
+    now: i64,
+) -> Step<Option<Arc<VerifiedEntry>>> {
+    let key = format!("directory.{}", answer.code);
+    let stored = tools.store.meta(&key).map_err(|e| store_trouble(&e))?;
+    let untrusted = |detail: String| {
+        Outcome::Fault(Fault::permanent(UNTRUSTED, format!("{}: {detail}", answer.code)))
+    };
+    let parts = &tools.parts;
+    let entry = match envelope::directory::verify(der, &parts.registrar, &parts.anchors, now) {
+        Ok(entry) if entry.code != answer.code => return Err(untrusted(format!("it is for {}", entry.code))),
+        Ok(entry) => entry,
+        // An organisation whose certificate has ended cannot be sealed to, but others can.
+        Err(envelope::Error::Expired { .. }) => return Ok(None),
+        Err(error) if answer.standing == Standing::Suspended => {
+            tracing::warn!(code = answer.code, %error, "a suspended member's entry does not verify");
+            return Ok(None);
+        }
+        Err(error) => return Err(untrusted(crate::error::chain(&error))),
+    };
+    if stored.as_deref() == Some(der) {
+        return Ok(Some(Arc::new(entry)));
+    }
+    if let Some(old) = stored.as_deref().and_then(|old| number_of(tools, old, now)) {
+        if entry.number < old {
+            let detail = format!("{}: number {} after {old}", answer.code, entry.number);
+            return Err(Outcome::Fault(Fault::permanent(SET_BACK, detail)));
+        }
+    }
+    tools.store.set_meta(&key, der.to_vec()).wait().map_err(|e| store_trouble(&e))?;
+    Ok(Some(Arc::new(entry)))
+}
+
+/// The number of an entry that we stored once; its certificates may have ended since.
+fn number_of(tools: &Tools, der: &[u8], now: i64) -> Option<u64> {
+    let parts = &tools.parts;
+    envelope::directory::verify(der, &parts.registrar, &parts.anchors, now).ok().map(|entry| entry.number)
+}
+
+/// Keeps a certificate that something is sealed to.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn keep(tools: &Tools, certificate: &Certificate) -> Step<()> {
+    let key = certificate_key(certificate.sha256());
+    if tools.store.meta(&key).map_err(|e| store_trouble(&e))?.is_none() {
+        tools.store.set_meta(&key, certificate.der().to_vec()).wait().map_err(|e| store_trouble(&e))?;
+    }
+    Ok(())
+}
+
+/// A certificate that something was sealed to.
+///
+/// # Errors
+/// Those of the store; a certificate that is not there is a wait for the directory.
+pub(crate) fn kept(tools: &Tools, sha256: &envelope::Digest) -> Step<Certificate> {
+    let stored = tools.store.meta(&certificate_key(sha256)).map_err(|e| store_trouble(&e))?;
+    stored
+        .and_then(|der| Certificate::from_der(&der).ok())
+        .ok_or_else(|| Outcome::Fault(Fault::wait(Why::Trust, "the certificate sealed to is not kept")))
+}
+
+fn certificate_key(sha256: &envelope::Digest) -> String {
+    format!("certificate.{}", crate::telemetry::hex(sha256))
+}
+
+/// Whether two certificates are of one organisation: the same organisation OID, or the same subject.
+#[must_use]
+pub fn same_organisation(one: &Certificate, other: &Certificate) -> bool {
+    match (one.organisation_oid(), other.organisation_oid()) {
+        (Some(a), Some(b)) => a == b && one.organisation() == other.organisation(),
+        _ => one.subject_der() == other.subject_der(),
+    }
+}

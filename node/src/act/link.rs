@@ -1,0 +1,28 @@
+//! What a failed request to the center means for a document.
+
+use crate::flow::{Class, Fault, Outcome, Why};
+
+/// The network's troubles wait for the link; refusals go by their class.
+pub(super) fn trouble(error: &crate::link::Error) -> Outcome {
+    let detail = crate::error::chain(error);
+    let Some(refusal) = error.refusal() else {
+        return Outcome::Fault(match error.class() {
+            wire::Class::Permanent => Fault::retry(error.label(), detail),
+            wire::Class::Retry | wire::Class::Wait => Fault::wait(Why::Link, detail),
+        });
+    };
+    let mut detail = refusal.detail.clone();
+    if !refusal.codes.is_empty() {
+        detail = format!("{}: {detail}", refusal.codes.join(", "));
+    }
+    let label = refusal.label.clone();
+    let after = i64::from(refusal.after) * 1_000;
+    Outcome::Fault(match (refusal.class, label.as_str()) {
+        (wire::message::RefusalClass::Wait, "may-not-send") => Fault::wait(Why::Permission, detail),
+        (wire::message::RefusalClass::Wait, _) => Fault::wait(Why::Link, format!("{label}: {detail}")),
+        // A line that the center no longer knows comes again with another number, if at all.
+        (_, "offer-unknown" | "offset-invalid") => Fault { class: Class::Retry, label, detail, after },
+        (wire::message::RefusalClass::Retry, _) => Fault { class: Class::Retry, label, detail, after },
+        (wire::message::RefusalClass::Permanent, _) => Fault::permanent(label, detail),
+    })
+}

@@ -1,0 +1,278 @@
+//! What arrived: opened, verified, read, scanned, archived. Only faults of the document itself send it back.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::PathBuf;
+
+use envelope::container::{Limits, Role, StoredFile, Verified};
+use envelope::receipt::Verdict;
+use envelope::{Certificate, UnwrapKey};
+use store::inbound::{Archiving, InboundRow};
+use store::outbound::About;
+
+use super::directory::{look_up_one, same_organisation};
+use super::submit::verify_center;
+use super::{Step, Tools, io_trouble, organisation, own_trouble, peer_trouble, scan, store_trouble, unit};
+use crate::archive::{self, Arrived, Staged};
+use crate::flow::{Fault, Outcome, Why};
+
+/// Label: container and mailbox line say different things.
+pub const CONTRADICTION: &str = "transport-contradiction";
+/// Label: signed by another organisation than the sender's.
+pub const WRONG_SENDER: &str = "wrong-sender";
+/// Label: the document does not name us as a recipient.
+pub const NOT_ADDRESSED: &str = "not-addressed-to-us";
+/// Label: the directory does not know the sender.
+pub const SENDER_UNKNOWN: &str = "sender-not-in-directory";
+/// Label: sealed to a certificate that none of our keys belongs to.
+pub const KEY_CHANGED: &str = "recipient-key-changed";
+
+/// What is known of a document that could not be archived, for lists.
+pub type Heard = Option<About>;
+
+/// Opened, verified and read; its plaintext lies in a private file.
+struct Unpacked {
+    container: store::spool::Draft,
+    verified: Verified,
+    unit: unit::Unit,
+}
+
+/// Opens one received document and stages it in archive and delivery folder. The result is to be recorded by
+/// [`store::Store::archived`]; `heard` is what could be read by then.
+///
+/// # Errors
+/// [`Outcome::Bad`] where the document itself is at fault, [`Outcome::Gone`] where our copy of it is.
+pub async fn open(tools: &Tools, id: i64, heard: &mut Heard) -> Step<Archiving> {
+    let row = tools.store.inbound(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?.inbound;
+    let signer = sender(tools, &row.offer.sender).await?;
+    let (unpacked, known) = {
+        let row = row.clone();
+        tools
+            .blocking(move |tools| {
+                let mut known = None;
+                let unpacked = unpack(tools, &row, &signer, &mut known);
+                Ok((unpacked, known))
+            })
+            .await?
+    };
+    *heard = known;
+    let Unpacked { container, verified, unit } = unpacked?;
+    let staged = {
+        let (row, about, warnings) = (row.clone(), unit.about.clone(), unit.warnings.clone());
+        let files = verified.files.clone();
+        tools.blocking(move |tools| stage(tools, container, &row, &about, &files, &warnings)).await?
+    };
+    let folder = archive::staged_path(&tools.config, &staged.staged);
+    if let Err(outcome) = scan::scan(tools, &folder).await {
+        let discarded = tools.blocking(move |tools| {
+            archive::discard(&tools.config, &staged).map_err(|e| archive_trouble(&e))
+        });
+        if let Err(trouble) = discarded.await {
+            tracing::warn!(?trouble, "what was staged could not be removed; it will be at the next start");
+        }
+        return Err(outcome);
+    }
+    Ok(Archiving {
+        id,
+        staged: staged.staged,
+        delivered: staged.delivered,
+        archive: staged.archive,
+        about: unit.about,
+        digest: content_digest(&verified.files),
+        size: verified.files.iter().map(|f| f.size).sum(),
+        files: verified.files.iter().map(stored).collect(),
+        warnings: unit.warnings,
+    })
+}
+
+/// The certificate that the sender signs with, by the directory: the unit's entry, or its organisation's.
+async fn sender(tools: &Tools, code: &str) -> Step<Certificate> {
+    for code in [code, organisation(code)] {
+        if let Some(entry) = look_up_one(tools, code).await?.and_then(|known| known.entry) {
+            return Ok(entry.sign.clone());
+        }
+    }
+    Err(Outcome::Fault(Fault::retry(SENDER_UNKNOWN, code)))
+}
+
+fn contradiction(detail: impl Into<String>) -> Outcome {
+    Outcome::Bad { label: CONTRADICTION.into(), detail: detail.into() }
+}
+
+fn unpack(tools: &Tools, row: &InboundRow, signer: &Certificate, heard: &mut Heard) -> Step<Unpacked> {
+    check_receipt(tools, row)?;
+    let mut container = decrypt(tools, row)?;
+    let offer = &row.offer;
+    let file = container.file().try_clone().map_err(|e| io_trouble("spool-failed", &e))?;
+    let mut source = BufReader::with_capacity(1 << 16, file);
+    let limits = Limits { length: offer.length, ..Limits::default() };
+    let verified =
+        envelope::container::verify(&mut source, &tools.parts.anchors, offer.accepted_at, &limits)
+            .map_err(|e| peer_trouble(&e))?;
+    let exchange = &verified.exchange;
+    *heard = Some(About {
+        kind: exchange.kind.clone(),
+        subject: exchange.subject.clone(),
+        sender: exchange.sender.clone(),
+        priority: offer.priority,
+        ..About::default()
+    });
+    if !same_organisation(&verified.signer, signer) {
+        let detail = format!("{} for {}", verified.signer.subject(), offer.sender);
+        return Err(Outcome::Bad { label: WRONG_SENDER.into(), detail });
+    }
+    if verified.manifest != offer.manifest || verified.signature != offer.signature {
+        return Err(contradiction("digests"));
+    }
+    if exchange.document != offer.document {
+        return Err(contradiction("document id"));
+    }
+    if exchange.sender != offer.sender {
+        return Err(contradiction(format!("sender {} / {}", exchange.sender, offer.sender)));
+    }
+    let Some(addressed) = exchange.recipients.iter().find(|r| r.code == offer.recipient) else {
+        return Err(Outcome::Bad { label: NOT_ADDRESSED.into(), detail: offer.recipient.clone() });
+    };
+    if addressed.attachments != offer.attachments {
+        return Err(contradiction("attachments"));
+    }
+    let unit = read(tools, &mut source, &verified)?;
+    Ok(Unpacked { container, verified, unit })
+}
+
+/// The center's receipt in the offer: the proof of the time at which the sender is judged.
+fn check_receipt(tools: &Tools, row: &InboundRow) -> Step<()> {
+    let offer = &row.offer;
+    let invalid = |detail: String| Outcome::Fault(Fault::retry(super::submit::RECEIPT_INVALID, detail));
+    let lines = verify_center(tools, &offer.receipt).map_err(invalid)?;
+    let fits = lines.iter().any(|line| {
+        line.center == tools.config.center.code
+            && line.document == offer.document
+            && line.round == u32::from(offer.round)
+            && line.sender == offer.sender
+            && line.recipient == offer.recipient
+            && line.manifest == offer.manifest
+            && line.sealed == offer.sealed
+            && line.verdict == Verdict::Accepted
+            && line.arrived == offer.accepted_at
+    });
+    if fits { Ok(()) } else { Err(invalid("it speaks of something else".into())) }
+}
+
+/// The plaintext in a private file of the spool; nothing of it is used before the tag has verified.
+fn decrypt(tools: &Tools, row: &InboundRow) -> Step<store::spool::Draft> {
+    let spool = tools.store.spool();
+    let sealed = match spool.open(&row.file) {
+        Ok(file) => file,
+        Err(error) => return Err(Outcome::Gone { label: error.label().into(), detail: error.to_string() }),
+    };
+    let mut draft = spool.create(&format!("open-{}.asice", row.id)).map_err(|e| store_trouble(&e))?;
+    let keys: Vec<&dyn UnwrapKey> = tools.parts.unwrap.iter().map(std::convert::AsRef::as_ref).collect();
+    let opened = {
+        let mut out = BufWriter::with_capacity(1 << 16, &mut draft);
+        let source = BufReader::with_capacity(1 << 16, sealed);
+        let opened = envelope::sealed::open(source, row.offer.length, &keys, &mut out);
+        out.flush().map_err(|e| io_trouble("spool-failed", &e))?;
+        opened
+    };
+    match opened {
+        Ok(_) => Ok(draft),
+        Err(error) if error.fault() == envelope::Fault::Peer => {
+            // Before anybody is blamed: are these the bytes that came?
+            let path = spool.path(&row.file).map_err(|e| store_trouble(&e))?;
+            let found = super::fetch::digest(&path).map_err(|e| io_trouble("spool-failed", &e))?;
+            if found != (row.offer.length, row.offer.sealed) {
+                return Err(Outcome::Gone { label: super::fetch::MISMATCH.into(), detail: row.file.clone() });
+            }
+            Err(match error {
+                envelope::Error::NotForUs => {
+                    Outcome::Bad { label: KEY_CHANGED.into(), detail: error.to_string() }
+                }
+                other => peer_trouble(&other),
+            })
+        }
+        Err(error) => Err(own_trouble(&error)),
+    }
+}
+
+/// The letter and its roster, judged like one of our own.
+fn read(tools: &Tools, source: &mut BufReader<File>, verified: &Verified) -> Step<unit::Unit> {
+    let limits = unit::limits(&tools.config);
+    let mut take = |role: Role| -> Step<Option<(String, Vec<u8>)>> {
+        let Some(file) = verified.files.iter().find(|f| f.role == role) else { return Ok(None) };
+        if file.size > limits.size as u64 {
+            let detail = format!("{}: {} > {}", file.name, file.size, limits.size);
+            return Err(Outcome::Bad { label: "too-large".into(), detail });
+        }
+        let mut bytes = Vec::new();
+        envelope::container::copy_file(source, file, &mut bytes).map_err(|e| peer_trouble(&e))?;
+        Ok(Some((file.name.clone(), bytes)))
+    };
+    let missing = |detail: String| Outcome::Bad { label: unit::MISSING.into(), detail };
+    let Some((name, di)) = take(Role::Di)? else { return Err(missing("DI".into())) };
+    let sw = take(Role::Sw)?;
+    let sw = sw.as_ref().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    let unit = unit::judge(&limits, (&name, &di), sw, &verified.exchange.sender)?;
+    // What was withheld is not missing: attachments by 不含附件, the roster by 行文單位保密.
+    let withheld = verified.exchange.withheld > 0;
+    let roster = unit.letter.roster_file();
+    for named in &unit.named {
+        let excused = if Some(named.as_str()) == roster { unit.letter.hides_recipients() } else { withheld };
+        if !excused && !verified.files.iter().any(|f| f.name == *named) {
+            return Err(missing(named.clone()));
+        }
+    }
+    Ok(unit)
+}
+
+fn stage(
+    tools: &Tools,
+    mut container: store::spool::Draft,
+    row: &InboundRow,
+    about: &About,
+    files: &[StoredFile],
+    warnings: &str,
+) -> Step<Staged> {
+    container.file().sync_all().map_err(|e| io_trouble("spool-failed", &e))?;
+    let path: PathBuf = container.path().to_owned();
+    let arrived = Arrived { row, about, container: &path, files, warnings };
+    // The container is moved away by rename; the draft then has nothing left to remove.
+    archive::stage(&tools.config, &arrived, tools.now()).map_err(|e| archive_trouble(&e))
+}
+
+/// Trouble of archive and delivery folder: ours, never the document's.
+pub(crate) fn archive_trouble(error: &archive::Error) -> Outcome {
+    let detail = crate::error::chain(error);
+    Outcome::Fault(match error.label() {
+        "disk-full" => Fault::wait(Why::Disk, detail),
+        label => Fault::retry(label, detail),
+    })
+}
+
+fn stored(file: &StoredFile) -> store::outbound::File {
+    store::outbound::File {
+        name: file.name.clone(),
+        role: match file.role {
+            Role::Di => "di",
+            Role::Sw => "sw",
+            Role::Attachment => "attachment",
+        }
+        .into(),
+        size: file.size,
+        sha256: file.sha256,
+        crc32: 0,
+    }
+}
+
+/// Of names and bytes of all files: the same content under another id has the same.
+fn content_digest(files: &[StoredFile]) -> envelope::Digest {
+    let mut parts: Vec<(&str, &envelope::Digest)> = files.iter().map(|f| (f.name.as_str(), &f.sha256)).collect();
+    parts.sort_unstable();
+    let mut all = Vec::with_capacity(parts.len() * 64);
+    for (name, digest) in parts {
+        all.extend_from_slice(&(name.len() as u64).to_be_bytes());
+        all.extend_from_slice(name.as_bytes());
+        all.extend_from_slice(digest);
+    }
+    envelope::sha256(&all)
+}

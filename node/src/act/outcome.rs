@@ -1,0 +1,162 @@
+//! What receivers say of what we sent: their receipts, verified, become verdicts. A forged one is journaled with an
+//! alarm and never applied.
+
+use envelope::receipt::{Kind, Receipt, ReceiptLine, Verdict, VerifiedReceipt, compare};
+use store::journal::{About, NewEntry};
+use store::outbound::{Effect, LineRow, PartRow, VerdictLine, Verdicts};
+
+use super::open::KEY_CHANGED;
+use super::{Step, Tools, directory, link_trouble, store_trouble};
+use crate::flow::Outcome;
+
+/// Label: a receipt that does not verify, or speaks of something that we did not send.
+pub const INVALID: &str = "outcome-invalid";
+
+/// Receipts asked for at a time.
+const PAGE: u16 = 200;
+
+/// Asks for outcomes until there are no more, and records them.
+///
+/// # Errors
+/// Waits for the link.
+pub async fn outcomes(tools: &Tools) -> Step<()> {
+    loop {
+        let after = tools.store.cursors().map_err(|e| store_trouble(&e))?.outcomes;
+        let page = tools.link.outcomes(after, PAGE).await.map_err(|e| link_trouble(&e))?;
+        let full = page.len() >= usize::from(PAGE);
+        if page.is_empty() {
+            return Ok(());
+        }
+        for outcome in page {
+            one(tools, outcome).await?;
+        }
+        tools.wake.notify_one();
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+async fn one(tools: &Tools, outcome: wire::message::Outcome) -> Step<()> {
+    let wire::message::Outcome { seq, bundle } = outcome;
+    let (bundle, judged) = tools.blocking(move |tools| Ok((judge(tools, &bundle), bundle))).await.map(|(j, b)| (b, j))?;
+    let judged = match judged {
+        Ok(judged) => judged,
+        // Trouble of ours: the cursor stays where it is.
+        Err(Outcome::Bad { label, detail }) => {
+            let detail = format!("{label}: {detail} (outcome {seq})");
+            alarm(tools, detail).await?;
+            Vec::new()
+        }
+        Err(other) => return Err(other),
+    };
+    let again: Vec<([u8; 16], String)> = judged
+        .iter()
+        .filter(|line| line.verdict == store::state::Verdict::Returned && line.label == KEY_CHANGED)
+        .map(|line| (line.document, line.recipient.clone()))
+        .collect();
+    let verdicts = Verdicts { bundle, seq: Some(seq), lines: judged };
+    let effects = tools.store.verdicts(verdicts, tools.now()).await.map_err(|e| store_trouble(&e))?;
+    for ((document, recipient), effect) in again.into_iter().zip(effects) {
+        // Once only: the directory knows the new certificate, or a person must help.
+        if effect == Effect::Moved(store::state::Line::Returned) && first_round(tools, document, &recipient) {
+            let asked = tools.store.resend(document, vec![recipient], store::NODE, KEY_CHANGED, tools.now());
+            if let Err(error) = asked.await {
+                tracing::warn!(%error, "a resend could not be asked for");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn first_round(tools: &Tools, document: [u8; 16], recipient: &str) -> bool {
+    let lines = tools.store.lines(document).unwrap_or_default();
+    lines.iter().any(|line| line.recipient == recipient && line.round == 0)
+}
+
+async fn alarm(tools: &Tools, detail: String) -> Step<()> {
+    tracing::error!(label = INVALID, detail, "a receipt was not applied");
+    let entry = NewEntry {
+        actor: store::NODE.into(),
+        event: INVALID.into(),
+        about: About::Node,
+        detail,
+        alarm: true,
+    };
+    tools.store.journal(entry, tools.now()).await.map_err(|e| store_trouble(&e))?;
+    Ok(())
+}
+
+fn invalid(detail: impl Into<String>) -> Outcome {
+    Outcome::Bad { label: INVALID.into(), detail: detail.into() }
+}
+
+/// The verified lines of a bundle. One wrong line makes the whole bundle wrong: an honest receiver signs no such list.
+fn judge(tools: &Tools, bundle: &[u8]) -> Step<Vec<VerdictLine>> {
+    let receipt = Receipt::from_der(bundle).map_err(|e| invalid(e.to_string()))?;
+    let verified = verify(tools, &receipt)?;
+    verified.lines.iter().map(|line| one_line(tools, &verified, line)).collect()
+}
+
+/// Judged now; a certificate that has ended since is judged at the time of the receipt.
+fn verify(tools: &Tools, receipt: &Receipt) -> Step<VerifiedReceipt> {
+    let now = tools.now();
+    let anchors = &tools.parts.anchors;
+    match receipt.verify(Kind::Receiver, anchors, now) {
+        Err(envelope::Error::Expired { .. }) => {
+            let then = receipt.lines().iter().map(|l| l.arrived).min().unwrap_or(now).min(now);
+            receipt.verify(Kind::Receiver, anchors, then).map_err(|e| invalid(e.to_string()))
+        }
+        other => other.map_err(|e| invalid(e.to_string())),
+    }
+}
+
+fn one_line(tools: &Tools, verified: &VerifiedReceipt, line: &ReceiptLine) -> Step<VerdictLine> {
+    let verdict = match line.verdict {
+        Verdict::Confirmed => store::state::Verdict::Confirmed,
+        Verdict::Returned => store::state::Verdict::Returned,
+        Verdict::Misdelivered => store::state::Verdict::Misdirected,
+        Verdict::Accepted => return Err(invalid("a receiver cannot say 系統確認")),
+    };
+    let lines = tools.store.lines(line.document).map_err(|e| store_trouble(&e))?;
+    let Some(row) = lines.iter().find(|l| l.recipient == line.recipient) else {
+        return Err(invalid("no such document or recipient"));
+    };
+    let sealed_to = directory::kept(tools, &row.certificate)?;
+    verified.signed_by_organisation_of(&sealed_to).map_err(|e| invalid(e.to_string()))?;
+    let round = u16::try_from(line.round).map_err(|_| invalid("no such round"))?;
+    let part = part_of(tools, row, round)?.ok_or_else(|| invalid("no such round"))?;
+    let expected = ReceiptLine {
+        center: tools.config.center.code.clone(),
+        document: part.document,
+        round: line.round,
+        sender: part.sender.clone(),
+        recipient: row.recipient.clone(),
+        manifest: part.manifest,
+        signature: part.signature,
+        sealed: part.sealed,
+        ..line.clone()
+    };
+    compare(line, &expected).map_err(|e| invalid(e.to_string()))?;
+    Ok(VerdictLine {
+        document: line.document,
+        round,
+        recipient: line.recipient.clone(),
+        verdict,
+        label: line.label.clone(),
+        archived_at: line.archived,
+    })
+}
+
+/// The part that carried a recipient in a round: its present one, or an earlier one.
+fn part_of(tools: &Tools, row: &LineRow, round: u16) -> Step<Option<PartRow>> {
+    if row.round == round {
+        return tools.store.part(row.part).map_err(|e| store_trouble(&e));
+    }
+    let all = tools.store.document(row.document).map_err(|e| store_trouble(&e))?;
+    Ok(all.and_then(|all| {
+        all.parts
+            .into_iter()
+            .find(|p| p.round == round && p.addressees.iter().any(|(code, _)| *code == row.recipient))
+    }))
+}

@@ -1,0 +1,110 @@
+//! What belongs to no document: announcements, the open list, delivery, notes, what may be removed.
+
+use store::inbound::InboundRow;
+use store::outbound::DocumentRow;
+use wire::message::{OpenPart, PartKey};
+
+use super::open::archive_trouble;
+use super::{Step, Tools, link_trouble, store_trouble};
+use crate::archive;
+use crate::flow::{Fault, Outcome};
+
+/// Parts compared with the center at a time.
+const PAGE: u32 = 500;
+
+/// Announcements into the store.
+///
+/// # Errors
+/// Waits for the link.
+pub async fn announcements(tools: &Tools) -> Step<()> {
+    loop {
+        let after = tools.store.cursors().map_err(|e| store_trouble(&e))?.announcements;
+        let page = tools.link.announcements(after, 100).await.map_err(|e| link_trouble(&e))?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let notices = page
+            .into_iter()
+            .map(|a| store::boxes::Announcement { number: a.number, time: a.time, title: a.title, body: a.body });
+        tools.store.announced(notices.collect(), tools.now()).await.map_err(|e| store_trouble(&e))?;
+    }
+}
+
+/// Compares what we believe the center has with what it has; what is missing becomes due again, same bytes.
+///
+/// # Errors
+/// Waits for the link.
+pub async fn open_list(tools: &Tools) -> Step<()> {
+    let mut after = 0;
+    loop {
+        let parts = tools.store.open_parts(after, PAGE).map_err(|e| store_trouble(&e))?;
+        let Some(last) = parts.last() else { return Ok(()) };
+        after = last.id;
+        let key = |p: &store::outbound::PartRow| PartKey {
+            document: p.document,
+            variant: p.variant,
+            group: p.group,
+            round: p.round,
+        };
+        let asked = parts.iter().map(|p| OpenPart { key: key(p), manifest: p.manifest }).collect();
+        let missing = tools.link.open_list(asked).await.map_err(|e| link_trouble(&e))?;
+        let again: Vec<i64> = parts.iter().filter(|p| missing.contains(&key(p))).map(|p| p.id).collect();
+        if !again.is_empty() {
+            tracing::warn!(parts = again.len(), "the center has lost parts; they are submitted again");
+            tools.store.resubmit(again, tools.now()).await.map_err(|e| store_trouble(&e))?;
+            tools.wake.notify_one();
+        }
+    }
+}
+
+/// Renames an archived document's staged copy into the delivery folder; gone means taken.
+///
+/// # Errors
+/// Faults of our own folders.
+pub async fn deliver(tools: &Tools, row: InboundRow) -> Step<()> {
+    let id = row.id;
+    tools
+        .blocking(move |tools| {
+            archive::deliver(&tools.config, &row.staged, &row.delivered).map_err(|e| archive_trouble(&e))
+        })
+        .await?;
+    tools.store.delivered(id, tools.now()).await.map_err(|e| store_trouble(&e))
+}
+
+/// Writes what people find in `sent/` or `failed/` for a document whose word has changed.
+///
+/// # Errors
+/// Faults of our own folders.
+pub async fn note(tools: &Tools, row: DocumentRow) -> Step<()> {
+    let (id, word) = (row.id, row.word);
+    let place = tools
+        .blocking(move |tools| {
+            let outgoing = tools.store.document(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?;
+            crate::note::write(&tools.config, &outgoing, tools.now())
+                .map_err(|e| Outcome::Fault(Fault::retry(e.label(), crate::error::chain(&e))))
+        })
+        .await?;
+    tools.store.noted(id, word, &place, tools.now()).await.map_err(|e| store_trouble(&e))
+}
+
+/// Removes content files that nobody needs any more.
+///
+/// # Errors
+/// Those of the store.
+pub async fn sweep(tools: &Tools) -> Step<()> {
+    let keep = i64::try_from(tools.config.limits.keep_sealed.get().as_millis()).unwrap_or(i64::MAX);
+    let names = tools
+        .blocking(move |tools| {
+            let before = tools.now().saturating_sub(keep);
+            let names = tools.store.spool_expired(before, PAGE).map_err(|e| store_trouble(&e))?;
+            for name in &names {
+                tools.store.spool().remove(name).map_err(|e| store_trouble(&e))?;
+            }
+            Ok(names)
+        })
+        .await?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    tools.store.spool_forgotten(names).await.map_err(|e| store_trouble(&e))
+}

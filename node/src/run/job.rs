@@ -1,0 +1,344 @@
+//! Jobs: begin is recorded, the act is performed, the change is recorded, the loop is told.
+
+use store::inbound::{InboundRow, ReceiptRow};
+use store::outbound::{DocumentRow, PartRow};
+use store::queue::{Setback, Target};
+use store::state::Inbound;
+use tokio::sync::{mpsc, watch};
+use tracing::Instrument;
+
+use super::Dirty;
+use super::pump::Kind;
+use crate::act::open::Heard;
+use crate::act::{self, Step, Tools, answer, fetch, outcome, upkeep};
+use crate::flow::retry::Table;
+use crate::flow::{Act, Change, Class, Facts, Outcome, Why, When, inbound, outbound};
+use crate::telemetry::hex;
+
+/// What a job is given.
+pub(crate) enum Work {
+    Document(Box<DocumentRow>, Act),
+    Part(Box<PartRow>, Act),
+    Inbound(Box<InboundRow>, Act),
+    Answers(Vec<InboundRow>),
+    Report(Box<ReceiptRow>),
+    Deliver(Vec<InboundRow>),
+    Notes(Vec<DocumentRow>),
+    Pump(Kind),
+}
+
+/// Whose place becomes free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ticket {
+    Row(Target),
+    Answers,
+    Report(i64),
+    Deliver,
+    Notes,
+    Pump(Kind),
+}
+
+impl Work {
+    pub(crate) fn ticket(&self) -> Ticket {
+        match self {
+            Self::Document(row, _) => Ticket::Row(Target::Document(row.id)),
+            Self::Part(row, _) => Ticket::Row(Target::Part(row.id)),
+            Self::Inbound(row, _) => Ticket::Row(Target::Inbound(row.id)),
+            Self::Answers(_) => Ticket::Answers,
+            Self::Report(receipt) => Ticket::Report(receipt.id),
+            Self::Deliver(_) => Ticket::Deliver,
+            Self::Notes(_) => Ticket::Notes,
+            Self::Pump(kind) => Ticket::Pump(*kind),
+        }
+    }
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) ticket: Ticket,
+    /// What was found to be missing.
+    pub(crate) away: Vec<Why>,
+    pub(crate) failed: bool,
+}
+
+impl Done {
+    /// What to look at again.
+    pub(crate) fn dirty(&self) -> Dirty {
+        let none = Dirty::default();
+        match self.ticket {
+            Ticket::Row(Target::Document(_)) => Dirty { documents: true, parts: true, notes: true, ..none },
+            Ticket::Row(Target::Part(_)) => Dirty { parts: true, notes: true, ..none },
+            Ticket::Row(Target::Inbound(_)) => Dirty { inbound: true, answers: true, deliveries: true, ..none },
+            Ticket::Answers => Dirty { answers: true, reports: true, ..none },
+            Ticket::Report(_) if self.failed => none,
+            Ticket::Report(_) => Dirty { reports: true, ..none },
+            Ticket::Deliver => Dirty { deliveries: !self.failed, ..none },
+            Ticket::Notes => Dirty { notes: true, ..none },
+            Ticket::Pump(Kind::Offers) => Dirty { inbound: true, reports: true, ..none },
+            Ticket::Pump(Kind::Outcomes) => Dirty { documents: true, notes: true, ..none },
+            Ticket::Pump(Kind::OpenList) => Dirty { parts: true, ..none },
+            Ticket::Pump(Kind::Announcements | Kind::Sweep) => none,
+        }
+    }
+}
+
+/// Tells the loop when the job is over, however that comes.
+pub(crate) struct Guard {
+    done: mpsc::UnboundedSender<Done>,
+    ticket: Ticket,
+    pub(crate) end: Option<Done>,
+}
+
+impl Guard {
+    pub(crate) const fn new(done: mpsc::UnboundedSender<Done>, ticket: Ticket) -> Self {
+        Self { done, ticket, end: None }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let end = self.end.take();
+        let end = end.unwrap_or_else(|| Done { ticket: self.ticket, away: Vec::new(), failed: true });
+        let _ = self.done.send(end);
+    }
+}
+
+/// Performs a piece of work to its record.
+pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Facts>) -> Done {
+    let ticket = work.ticket();
+    let result = match work {
+        Work::Document(row, act) => {
+            let span = tracing::info_span!("doc", id = hex(&row.id));
+            document(tools, &row, act).instrument(span).await
+        }
+        Work::Part(row, act) => {
+            let span = tracing::info_span!("doc", id = hex(&row.document), part = row.id);
+            part(tools, &row, act).instrument(span).await
+        }
+        Work::Inbound(row, act) => {
+            let span = tracing::info_span!("doc", id = hex(&row.offer.document), inbound = row.id);
+            received(tools, *row, act, facts).instrument(span).await
+        }
+        Work::Answers(rows) => answer::sign(tools, rows).await,
+        Work::Report(receipt) => answer::report(tools, &receipt).await,
+        Work::Deliver(rows) => each(rows, |row| upkeep::deliver(tools, row)).await,
+        Work::Notes(rows) => each(rows, |row| upkeep::note(tools, row)).await,
+        Work::Pump(kind) => pump(tools, kind).await,
+    };
+    let mut away = Vec::new();
+    if let Err(outcome) = &result {
+        match outcome {
+            Outcome::Fault(fault) => {
+                if let Class::Wait(why) = fault.class {
+                    away.push(why);
+                }
+                let (label, detail) = (&fault.label, &fault.detail);
+                tracing::warn!(?ticket, label, detail, "a step did not end well");
+            }
+            Outcome::Bad { label, detail } | Outcome::Gone { label, detail } => {
+                tracing::warn!(?ticket, label, detail, "a step did not end well");
+            }
+            Outcome::Stopped | Outcome::Done => {}
+        }
+    }
+    let failed = !matches!(result, Ok(()) | Err(Outcome::Stopped));
+    Done { ticket, away, failed }
+}
+
+/// All of them, whatever becomes of one; the last trouble is told.
+async fn each<T, F: Future<Output = Step<()>>>(rows: Vec<T>, step: impl Fn(T) -> F) -> Step<()> {
+    let mut result = Ok(());
+    for row in rows {
+        if let Err(outcome) = step(row).await {
+            tracing::warn!(?outcome, "one of several failed");
+            result = Err(outcome);
+        }
+    }
+    result
+}
+
+async fn pump(tools: &Tools, kind: Kind) -> Step<()> {
+    match kind {
+        Kind::Offers => fetch::offers(tools).await.map(drop)?,
+        Kind::Outcomes => outcome::outcomes(tools).await?,
+        Kind::Announcements => upkeep::announcements(tools).await?,
+        Kind::OpenList => return upkeep::open_list(tools).await,
+        Kind::Sweep => return upkeep::sweep(tools).await,
+    }
+    // The next watch at the center goes on from here.
+    let store::meta::Cursors { offers, outcomes, announcements, .. } =
+        tools.store.cursors().map_err(|e| act::store_trouble(&e))?;
+    tools.link.seen(crate::link::Cursors { offers, outcomes, announcements });
+    Ok(())
+}
+
+fn when(tools: &Tools) -> When {
+    let retry = &tools.config.retry;
+    let millis = |period: config::value::Period| i64::try_from(period.get().as_millis()).unwrap_or(i64::MAX);
+    let table = Table { first: millis(retry.first), longest: millis(retry.longest) };
+    When { now: tools.now(), jitter: jitter(), table }
+}
+
+/// 0–1000, random enough to spread tries.
+fn jitter() -> u16 {
+    use std::hash::{BuildHasher, RandomState};
+    u16::try_from(RandomState::new().hash_one(0_u8) % 1_001).unwrap_or_default()
+}
+
+/// Records that a step begins. Returns how many tries it has had with this one.
+async fn begin(tools: &Tools, target: Target, act: Act) -> Step<u32> {
+    let Some(step) = act.step() else { return Err(Outcome::Stopped) };
+    let when = when(tools);
+    let due = when.table.due(1, 0, when.now, when.jitter);
+    let attempt = tools.store.attempt(target, step, due, when.now).await;
+    Ok(attempt.map_err(|e| act::store_trouble(&e))?.attempts)
+}
+
+fn told(outcome: Step<()>) -> Outcome {
+    match outcome {
+        Ok(()) => Outcome::Done,
+        Err(outcome) => outcome,
+    }
+}
+
+/// Records a change that is no move forward, and gives back what the loop should know.
+async fn setback(tools: &Tools, target: Target, change: Change, outcome: Outcome) -> Step<()> {
+    if let Change::Setback { due, counts, alarm, label, detail } = change {
+        let setback = Setback { due, label, detail, counts, alarm };
+        tools.store.setback(target, setback, tools.now()).await.map_err(|e| act::store_trouble(&e))?;
+    }
+    Err(outcome)
+}
+
+async fn document(tools: &Tools, row: &DocumentRow, act: Act) -> Step<()> {
+    let target = Target::Document(row.id);
+    let mut record = outbound::DocumentRecord::from(row);
+    if act == Act::SetApart {
+        return setback(tools, target, outbound::set_apart(), Outcome::Stopped).await;
+    }
+    record.pace.attempts = begin(tools, target, act).await?;
+    let outcome = match act {
+        Act::Seal => match act::seal::seal(tools, row).await {
+            Ok(sealing) => recorded(tools.store.sealed(sealing, tools.now()).await),
+            Err(outcome) => outcome,
+        },
+        _ => match act::seal::reseal(tools, row).await {
+            Ok(resending) => recorded(tools.store.resent(resending, tools.now()).await),
+            Err(outcome) => outcome,
+        },
+    };
+    match outbound::apply(&record, &outcome, &when(tools)) {
+        Change::Forward => {
+            tracing::info!(state = "sealed", "待發送");
+            Ok(())
+        }
+        Change::Refuse { label, detail } => {
+            tracing::info!(state = "refused", label, detail, "未發送");
+            let refused = tools.store.refused(row.id, &label, &detail, tools.now());
+            refused.await.map_err(|e| act::store_trouble(&e))
+        }
+        change => setback(tools, target, change, outcome).await,
+    }
+}
+
+/// The outcome of a step whose record is its last act.
+fn recorded<T>(result: Result<T, store::Error>) -> Outcome {
+    told(result.map(drop).map_err(|e| act::store_trouble(&e)))
+}
+
+async fn part(tools: &Tools, row: &PartRow, act: Act) -> Step<()> {
+    let target = Target::Part(row.id);
+    let mut record = outbound::PartRecord::from(row);
+    if act == Act::SetApart {
+        return setback(tools, target, outbound::set_apart(), Outcome::Stopped).await;
+    }
+    record.pace.attempts = begin(tools, target, act).await?;
+    let outcome = match act::submit::submit(tools, row).await {
+        Ok(accepted) => {
+            let stored = tools.store.accepted(row.id, accepted.receipt, accepted.at, tools.now());
+            recorded(stored.await)
+        }
+        Err(outcome) => outcome,
+    };
+    match outbound::apply_part(&record, &outcome, &when(tools)) {
+        Change::Forward => {
+            tracing::info!(state = "accepted", "系統確認");
+            Ok(())
+        }
+        change => setback(tools, target, change, outcome).await,
+    }
+}
+
+/// A received document, as far as it can go at once.
+async fn received(
+    tools: &Tools,
+    mut row: InboundRow,
+    mut act: Act,
+    facts: watch::Receiver<Facts>,
+) -> Step<()> {
+    let target = Target::Inbound(row.id);
+    loop {
+        let mut record = inbound::Record::from(&row);
+        let mut heard = None;
+        let outcome = if act == Act::SetApart {
+            quarantine(tools, row.id, inbound::set_apart(), heard).await?;
+            return Ok(());
+        } else {
+            record.pace.attempts = begin(tools, target, act).await?;
+            told(one(tools, &mut row, act, &mut heard).await)
+        };
+        match inbound::apply(&record, &outcome, &when(tools)) {
+            Change::Forward if row.state == Inbound::Fetched => {
+                record = inbound::Record::from(&row);
+                let facts = Facts { now: tools.now(), ..*facts.borrow() };
+                act = inbound::decide(&record, &facts);
+                if act != Act::Open {
+                    return Ok(());
+                }
+            }
+            Change::Forward => return Ok(()),
+            change @ Change::Quarantine { .. } => {
+                quarantine(tools, row.id, change, heard).await?;
+                return Ok(());
+            }
+            Change::FetchAgain { label, detail, due } => {
+                let again = tools.store.refetch(row.id, &label, &detail, due, tools.now());
+                again.await.map_err(|e| act::store_trouble(&e))?;
+                return Err(outcome);
+            }
+            change => return setback(tools, target, change, outcome).await,
+        }
+    }
+}
+
+/// One act of a received document with its record.
+async fn one(tools: &Tools, row: &mut InboundRow, act: Act, heard: &mut Heard) -> Step<()> {
+    if act == Act::Fetch {
+        let file = fetch::fetch(tools, row).await?;
+        let fetched = tools.store.fetched(row.id, row.offer.round, &file, tools.now());
+        fetched.await.map_err(|e| act::store_trouble(&e))?;
+        row.state = Inbound::Fetched;
+        row.file = file;
+        row.trouble = store::outbound::Trouble { due: Some(0), ..Default::default() };
+        return Ok(());
+    }
+    let archiving = act::open::open(tools, row.id, heard).await?;
+    row.staged.clone_from(&archiving.staged);
+    row.delivered.clone_from(&archiving.delivered);
+    let duplicate = tools.store.archived(archiving, tools.now()).await.map_err(|e| act::store_trouble(&e))?;
+    row.state = Inbound::Archived;
+    tracing::info!(state = "archived", duplicate, "收文完成");
+    // From here on a failure changes nothing for the sender: delivery is tried again by itself.
+    if let Err(outcome) = upkeep::deliver(tools, row.clone()).await {
+        tracing::warn!(?outcome, "the delivery is tried again");
+    }
+    Ok(())
+}
+
+async fn quarantine(tools: &Tools, id: i64, change: Change, heard: Heard) -> Step<()> {
+    let Change::Quarantine { label, detail, answer } = change else { return Ok(()) };
+    tracing::warn!(state = "quarantined", label, detail, answer, "收文異常");
+    let quarantined = tools.store.quarantined(id, &label, &detail, answer, heard, tools.now());
+    quarantined.await.map_err(|e| act::store_trouble(&e))
+}

@@ -1,0 +1,93 @@
+//! What is asked of the center regularly: offers, outcomes, announcements, the open list, and the sweep of old files.
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Offers,
+    Outcomes,
+    Announcements,
+    OpenList,
+    Sweep,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Offers, Self::Outcomes, Self::Announcements, Self::OpenList, Self::Sweep];
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Offers => 0,
+            Self::Outcomes => 1,
+            Self::Announcements => 2,
+            Self::OpenList => 3,
+            Self::Sweep => 4,
+        }
+    }
+
+    /// Done again after so long without news, milliseconds.
+    const fn every(self) -> i64 {
+        match self {
+            Self::Offers | Self::Outcomes => 60_000,
+            Self::Announcements => 600_000,
+            Self::OpenList | Self::Sweep => 86_400_000,
+        }
+    }
+}
+
+/// After a failure.
+const AGAIN: i64 = 2_000;
+
+#[derive(Debug, Default)]
+struct Pump {
+    running: bool,
+    /// News came; also while it runs.
+    wanted: bool,
+    at: i64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Pumps([Pump; 5]);
+
+impl Pumps {
+    fn want(&mut self, kinds: &[Kind]) {
+        for kind in kinds {
+            if let Some(pump) = self.0.get_mut(kind.index()) {
+                pump.wanted = true;
+            }
+        }
+    }
+
+    /// The center has something new.
+    pub(crate) fn want_news(&mut self) {
+        self.want(&[Kind::Offers, Kind::Outcomes, Kind::Announcements]);
+    }
+
+    /// A new epoch: everything is compared.
+    pub(crate) fn want_all(&mut self) {
+        self.want(&Kind::ALL);
+    }
+
+    /// What to begin now; counted as running from here on.
+    pub(crate) fn due(&mut self, now: i64) -> Vec<Kind> {
+        let mut out = Vec::new();
+        for kind in Kind::ALL {
+            let Some(pump) = self.0.get_mut(kind.index()) else { continue };
+            if !pump.running && (pump.wanted || pump.at <= now) {
+                (pump.running, pump.wanted) = (true, false);
+                out.push(kind);
+            }
+        }
+        out
+    }
+
+    pub(crate) fn ended(&mut self, kind: Kind, failed: bool, now: i64) {
+        if let Some(pump) = self.0.get_mut(kind.index()) {
+            pump.running = false;
+            pump.at = now + if failed { AGAIN } else { kind.every() };
+        }
+    }
+
+    /// When the next one is due.
+    pub(crate) fn next(&self, now: i64) -> Option<i64> {
+        self.0.iter().filter(|p| !p.running).map(|p| if p.wanted { now } else { p.at }).min()
+    }
+}

@@ -1,0 +1,197 @@
+//! Bringing a node up and down.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use config::NodeConfig;
+use store::Store;
+use store::boxes::Filter;
+use store::state::Inbound;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::act::{Tools, directory::Directory, fetch::spool_name};
+use crate::flow::Class;
+use crate::intake::Intake;
+use crate::link::{Cursors, Link, LinkState};
+use crate::parts::Parts;
+use crate::run::now;
+use crate::{Error, api, archive, intake, run};
+
+/// A node at work. Dropped without [`Running::stop`] its tasks end with the runtime, as at a crash.
+#[derive(Debug)]
+pub struct Running {
+    store: Store,
+    link: Link,
+    wake: Arc<Notify>,
+    intake: Option<Intake>,
+    run: JoinHandle<()>,
+    api: JoinHandle<()>,
+    stop_run: CancellationToken,
+    stop_link: CancellationToken,
+}
+
+/// Starts a node: folders and keys are checked, what a crash left is put right, then it works by itself. Returns as soon
+/// as it works, whether or not the center answers.
+///
+/// # Errors
+/// What a person must put right first: see [`Error`].
+pub async fn start(config: NodeConfig) -> Result<Running, Error> {
+    let config = Arc::new(config);
+    let (store, parts) = {
+        let config = Arc::clone(&config);
+        let joined = tokio::task::spawn_blocking(move || prepare(&config)).await;
+        joined.map_err(|error| part("recovery", "internal-panic", Class::Retry, error))??
+    };
+    let stop_run = CancellationToken::new();
+    let stop_link = CancellationToken::new();
+    let cursors = store.cursors()?;
+    let cursors = Cursors {
+        offers: cursors.offers,
+        outcomes: cursors.outcomes,
+        announcements: cursors.announcements,
+    };
+    let link = Link::start(&config, &parts, cursors, now, stop_link.clone())
+        .map_err(|error| part("link", error.label().to_owned(), Class::Permanent, error))?;
+    let wake = Arc::new(Notify::new());
+    let socket = api::Socket::bind(&config.api.socket)
+        .map_err(|error| part("local interface", error.label().to_owned(), Class::Retry, error))?;
+    let local = local(&config, &store, &link, &wake);
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let tools = Tools {
+        config: Arc::clone(&config),
+        store: store.clone(),
+        link: link.clone(),
+        parts,
+        directory: Directory::default(),
+        cores: Arc::new(Semaphore::new(cores)),
+        wake: Arc::clone(&wake),
+        clock: now,
+    };
+    let api = tokio::spawn(api::serve(socket, local, stop_run.clone()));
+    let run = tokio::spawn(run::run(tools, stop_run.clone()));
+    let intake = if config.receive_only {
+        None
+    } else {
+        let (config, store, wake) = (Arc::clone(&config), store.clone(), Arc::clone(&wake));
+        let started = tokio::task::spawn_blocking(move || Intake::start(&config, store, wake)).await;
+        let started = started.map_err(|error| part("intake", "internal-panic", Class::Retry, error))?;
+        Some(started.map_err(|error| part("intake", error.label(), Class::Retry, error))?)
+    };
+    Ok(Running { store, link, wake, intake, run, api, stop_run, stop_link })
+}
+
+/// Folders, store, keys, recovery: blocking, before anything runs.
+fn prepare(config: &NodeConfig) -> Result<(Store, Parts), Error> {
+    let folders = &config.folders;
+    for folder in [&folders.drop, &folders.sent, &folders.failed, &folders.inbox, &folders.archive, &folders.work] {
+        writable(folder)?;
+    }
+    let parts = Parts::load(config)?;
+    let store = Store::open(&folders.state, now())?;
+    intake::recover(config, &store, now())
+        .map_err(|error| part("intake", error.label(), Class::Retry, error))?;
+    let staged: Vec<String> = store.to_deliver(u32::MAX)?.into_iter().map(|row| row.staged).collect();
+    archive::recover(config, &staged)
+        .map_err(|error| part("archive", error.label(), Class::Retry, error))?;
+    let offered = Filter { states: vec![Inbound::Offered], limit: 10_000, ..Filter::default() };
+    let resumable: Vec<String> = store.inbox(&offered)?.iter().map(spool_name).collect();
+    let swept = store.spool().sweep(&store.spool_names()?, &resumable)?;
+    if swept > 0 {
+        tracing::info!(files = swept, "removed content files that no row names");
+    }
+    Ok((store, parts))
+}
+
+/// Makes the folder and tries to write into it.
+fn writable(path: &Path) -> Result<(), Error> {
+    let trial = path.join(format!(".di-node-{}", std::process::id()));
+    let tried = std::fs::create_dir_all(path)
+        .and_then(|()| std::fs::File::create(&trial))
+        .and_then(|_| std::fs::remove_file(&trial));
+    tried.map_err(|source| Error::Folder { path: path.to_owned(), source })
+}
+
+fn part(
+    what: &'static str,
+    label: impl Into<String>,
+    class: Class,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
+    Error::Part { what, label: label.into(), class, source: Box::new(source) }
+}
+
+fn local(config: &NodeConfig, store: &Store, link: &Link, wake: &Arc<Notify>) -> api::Local {
+    let (state, wake) = (link.state(), Arc::clone(wake));
+    api::Local {
+        store: store.clone(),
+        link: Arc::new(move || view(&state.borrow())),
+        wake: Arc::new(move || wake.notify_one()),
+        started_at: now(),
+        code: config.party.code.to_string(),
+        name: config.party.name.clone(),
+        center: config.center.code.clone(),
+        receive_only: config.receive_only,
+    }
+}
+
+fn view(state: &LinkState) -> api::view::Link {
+    let reason = state.label().and_then(|label| api::view::Reason::of(label, detail(state)));
+    match state {
+        LinkState::Up(up) => api::view::Link {
+            connected: true,
+            transport: Some(up.carrier.to_string()),
+            since: Some(up.since),
+            reason,
+        },
+        LinkState::Down { since, .. } => {
+            api::view::Link { connected: false, transport: None, since: Some(*since), reason }
+        }
+    }
+}
+
+fn detail(state: &LinkState) -> &str {
+    match state {
+        LinkState::Down { detail, .. } => detail,
+        LinkState::Up(_) => "",
+    }
+}
+
+impl Running {
+    /// Waits until the node is logged in at the center.
+    pub async fn ready(&self) {
+        let mut state = self.link.state();
+        // The sender lives as long as the link that we hold.
+        let _ = state.wait_for(|state| state.up().is_some()).await;
+    }
+
+    /// Where every document stands.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How the link stands; changes wake the receiver.
+    #[must_use]
+    pub fn link(&self) -> watch::Receiver<LinkState> {
+        self.link.state()
+    }
+
+    /// Has the loop look at everything again.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Stops: nothing new is begun, what is under way ends or is cut off after some seconds. The state folder is free
+    /// for another start when this returns.
+    pub async fn stop(self) {
+        if let Some(intake) = self.intake {
+            let _ = tokio::task::spawn_blocking(move || intake.stop()).await;
+        }
+        self.stop_run.cancel();
+        let _ = self.run.await;
+        self.stop_link.cancel();
+        let _ = self.api.await;
+    }
+}
