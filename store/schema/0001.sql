@@ -98,7 +98,7 @@ CREATE TABLE container (
     size      INTEGER NOT NULL,
     PRIMARY KEY (doc, variant)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX container_file ON container (file) WHERE file <> '';
+CREATE INDEX container_spooled ON container (doc) WHERE file <> '';
 
 -- addressees: codes separated by a blank; a '-' behind a code: without attachments
 CREATE TABLE part (
@@ -127,7 +127,7 @@ CREATE TABLE part (
 ) STRICT;
 CREATE INDEX part_due ON part (priority, due, size) WHERE todo = 1 AND held = 0;
 CREATE INDEX part_open ON part (id) WHERE settled = 0 AND todo = 0;
-CREATE INDEX part_file ON part (file) WHERE file <> '';
+CREATE INDEX part_spooled ON part (id) WHERE file <> '';
 
 CREATE TABLE line (
     doc         INTEGER NOT NULL REFERENCES document (key),
@@ -148,8 +148,7 @@ CREATE TABLE line (
     detail      TEXT NOT NULL DEFAULT '',
     receipt     INTEGER REFERENCES receipt (id),
     resend      INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (doc, position),
-    UNIQUE (doc, recipient)
+    PRIMARY KEY (doc, recipient)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX line_state ON line (state, accepted_at);
 
@@ -175,7 +174,6 @@ CREATE TABLE verdict (
     first       INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX verdict_doc ON verdict (doc, recipient, round);
-CREATE UNIQUE INDEX verdict_first ON verdict (doc, recipient, round) WHERE first = 1;
 
 CREATE TABLE inbound (
     id             INTEGER PRIMARY KEY,
@@ -238,7 +236,7 @@ CREATE INDEX inbound_answer ON inbound (changed_at) WHERE answer = 1 AND receipt
 CREATE INDEX inbound_receipt ON inbound (receipt) WHERE receipt IS NOT NULL;
 CREATE INDEX inbound_deliver ON inbound (id) WHERE delivered_at IS NULL AND staged <> '';
 CREATE INDEX inbound_unread ON inbound (id) WHERE read_at IS NULL AND archived_at IS NOT NULL;
-CREATE INDEX inbound_file ON inbound (file) WHERE file <> '';
+CREATE INDEX inbound_spooled ON inbound (id) WHERE file <> '';
 CREATE INDEX inbound_held ON inbound (id) WHERE held = 1;
 
 CREATE TABLE inbound_content (

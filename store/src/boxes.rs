@@ -137,6 +137,29 @@ pub struct Counters {
     pub unread: u64,
 }
 
+/// A content file that nobody needs any more, and whose row names it still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spooled {
+    /// Its name in the spool.
+    pub name: String,
+    pub(crate) owner: Owner,
+}
+
+impl AsRef<str> for Spooled {
+    fn as_ref(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The row that names a content file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Part(i64),
+    /// Document and variant.
+    Container(i64, u16),
+    Inbound(i64),
+}
+
 impl Store {
     /// The outbox, newest first.
     ///
@@ -363,26 +386,35 @@ impl Store {
     /// # Errors
     /// Those of reading the database.
     pub fn spool_names(&self) -> Result<Vec<String>, Error> {
-        let sql = "SELECT file FROM part WHERE file <> '' UNION SELECT file FROM container WHERE file <> ''
-                   UNION SELECT file FROM inbound WHERE file <> ''";
+        let sql =
+            "SELECT file FROM part WHERE file <> '' UNION ALL SELECT file FROM container WHERE file <> ''
+                   UNION ALL SELECT file FROM inbound WHERE file <> ''";
         self.read("reading spool names", |conn| list(conn, sql, [], |r| r.get(0)))
     }
 
     /// Spool files of documents whose every recipient has been final since before `before`, and sealed bytes of
-    /// received documents that are archived. First [`Store::spool_forgotten`], then remove.
+    /// received documents that are archived: to be removed, then told to [`Store::spool_forgotten`].
     ///
     /// # Errors
     /// Those of reading the database.
-    pub fn spool_expired(&self, before: i64, limit: u32) -> Result<Vec<String>, Error> {
-        let done = "word IN ('refused', 'confirmed', 'on-paper', 'abandoned') AND changed_at < ?1";
+    pub fn spool_expired(&self, before: i64, limit: u32) -> Result<Vec<Spooled>, Error> {
+        let done = "d.word IN ('refused', 'confirmed', 'on-paper', 'abandoned') AND d.changed_at < ?1";
         let sql = format!(
-            "SELECT p.file FROM part p JOIN document d ON d.key = p.doc WHERE p.file <> '' AND {done}
-             UNION ALL SELECT c.file FROM container c JOIN document d ON d.key = c.doc WHERE c.file <> '' AND {done}
-             UNION ALL SELECT file FROM inbound WHERE file <> '' AND state IN ('archived', 'confirmed')
+            "SELECT 0, p.id, 0, p.file FROM part p JOIN document d ON d.key = p.doc WHERE p.file <> '' AND {done}
+             UNION ALL SELECT 1, c.doc, c.variant, c.file FROM container c JOIN document d ON d.key = c.doc
+               WHERE c.file <> '' AND {done}
+             UNION ALL SELECT 2, id, 0, file FROM inbound WHERE file <> '' AND state IN ('archived', 'confirmed')
              LIMIT ?2"
         );
         self.read("reading expired spool files", |conn| {
-            list(conn, &sql, params![before, limit], |r| r.get(0))
+            list(conn, &sql, params![before, limit], |r| {
+                let owner = match r.get(0)? {
+                    0 => Owner::Part(r.get(1)?),
+                    1 => Owner::Container(r.get(1)?, r.get(2)?),
+                    _ => Owner::Inbound(r.get(1)?),
+                };
+                Ok(Spooled { name: r.get(3)?, owner })
+            })
         })
     }
 }

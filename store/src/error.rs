@@ -138,6 +138,7 @@ impl Error {
         use rusqlite::ErrorCode as Code;
         match source.sqlite_error_code() {
             Some(Code::DiskFull) => Self::Full(during),
+            Some(Code::ConstraintViolation) => Self::Bad("it breaks a rule of the schema"),
             Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::Damaged(source.to_string()),
             _ => Self::Database { during, source: Arc::new(source) },
         }

@@ -94,7 +94,8 @@ impl Spool {
     ///
     /// # Errors
     /// `spool-failed`.
-    pub fn remove(&self, name: &str) -> Result<(), Error> {
+    pub fn remove(&self, name: impl AsRef<str>) -> Result<(), Error> {
+        let name = name.as_ref();
         for suffix in ["", PARTIAL] {
             match std::fs::remove_file(self.path_with(name, suffix)?) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {

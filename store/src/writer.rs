@@ -272,7 +272,7 @@ mod tests {
         waiting.wait().unwrap();
         for failed in [neighbour.wait().map(|_| ()), poison.wait()] {
             let error = failed.unwrap_err();
-            assert_eq!((error.label(), error.class()), ("database-failed", Class::Retry));
+            assert_eq!((error.label(), error.class()), ("bad-request", Class::Permanent));
         }
         line(&store, "kept").wait().unwrap();
         let lines = store.journal_after(0, 100).unwrap();

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::{About, Claim, Claimed, File, NewPart, Resending, Sealing};
+use crate::boxes::{Owner, Spooled};
 use crate::journal::Of;
 use crate::state::{Document, Line, Word};
 use crate::writer::{Ledger, Ticket};
@@ -283,13 +284,24 @@ impl Store {
         })
     }
 
-    /// Forgets spool files that are no longer needed: before they are removed, so that no row names what is gone.
-    pub fn spool_forgotten(&self, names: Vec<String>) -> Ticket<()> {
+    /// These content files of [`Store::spool_expired`] are removed, or will be next: no row names them any more.
+    pub fn spool_forgotten(&self, files: Vec<Spooled>) -> Ticket<()> {
         self.write("spool-forgotten", move |ledger| {
-            for name in names.iter().filter(|name| !name.is_empty()) {
-                ledger.execute("UPDATE part SET file = '' WHERE file = ?1 AND file <> ''", [name])?;
-                ledger.execute("UPDATE container SET file = '' WHERE file = ?1 AND file <> ''", [name])?;
-                ledger.execute("UPDATE inbound SET file = '' WHERE file = ?1 AND file <> ''", [name])?;
+            for Spooled { name, owner } in files {
+                match owner {
+                    Owner::Part(id) => ledger.execute(
+                        "UPDATE part SET file = '' WHERE id = ?1 AND file = ?2",
+                        params![id, name],
+                    )?,
+                    Owner::Container(doc, variant) => ledger.execute(
+                        "UPDATE container SET file = '' WHERE doc = ?1 AND variant = ?2 AND file = ?3",
+                        params![doc, variant, name],
+                    )?,
+                    Owner::Inbound(id) => ledger.execute(
+                        "UPDATE inbound SET file = '' WHERE id = ?1 AND file = ?2",
+                        params![id, name],
+                    )?,
+                };
             }
             Ok(())
         })

@@ -44,7 +44,10 @@ fn from_offer_to_confirmation() {
     assert_eq!((all.files.len(), all.receipt.unwrap().sent_at), (1, Some(1007)));
     let events: Vec<_> = all.journal.iter().map(|e| e.event.as_str()).collect();
     assert_eq!(events, ["offered", "fetched", "archived", "delivered", "answered", "confirmed"]);
-    assert_eq!(store.spool_expired(0, 9).unwrap(), ["i1"]);
+    let expired = store.spool_expired(0, 9).unwrap();
+    assert_eq!(expired[0].name, "i1");
+    store.spool_forgotten(expired).wait().unwrap();
+    assert!(store.spool_names().unwrap().is_empty());
     assert_eq!(store.find("00000001", 9).unwrap(), [Found::Inbound(row, id(1))]);
     assert_eq!(store.counters().unwrap().unread, 1);
     store.read_by(row, "王", 1100).wait().unwrap();
