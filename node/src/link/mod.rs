@@ -1,1 +1,0 @@
-//! The connection to the center: connect, keep, back off.
