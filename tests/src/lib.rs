@@ -1,1 +1,21 @@
-//! Placeholder; being written.
+//! The whole system, driven and broken on purpose.
+//!
+//! - [`site`]: center and nodes as real processes over what the demo keeps, for what only processes can show
+//!   (memory, CPU, kill -9, the command line).
+//!
+//! The tests themselves are in `tests/`. Nothing depends on this crate.
+
+use std::path::PathBuf;
+
+pub mod site;
+
+/// A program of this workspace, built beside the running test (`make test` builds it first).
+///
+/// # Panics
+/// If it is not there, with what to do.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let me = std::env::current_exe().expect("a test knows its own path");
+    let found = me.ancestors().skip(1).map(|dir| dir.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not built: run `cargo build -p node -p center` (or `make test`) first"))
+}

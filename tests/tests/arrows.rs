@@ -53,7 +53,11 @@ fn members_name_only_whom_the_picture_allows() {
     let metadata = metadata();
     let named = named_by_members(&metadata);
     let expected: BTreeSet<_> = ARROWS.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(named.keys().cloned().collect::<BTreeSet<_>>(), expected, "a member came or went: draw its arrows");
+    assert_eq!(
+        named.keys().cloned().collect::<BTreeSet<_>>(),
+        expected,
+        "a member came or went: draw its arrows"
+    );
     for (member, allowed) in ARROWS {
         for dependency in named[*member].iter().filter(|d| expected.contains(*d)) {
             assert!(allowed.contains(&dependency.as_str()), "{member} must not depend on {dependency}");
@@ -68,7 +72,10 @@ fn outside_crates_have_one_door_each() {
     for (outside, doors) in DOORS {
         for (member, dependencies) in named.iter().filter(|(member, _)| *member != "tests") {
             let through = dependencies.contains(*outside);
-            assert!(!through || doors.contains(&member.as_str()), "{member} must reach {outside} through {doors:?}");
+            assert!(
+                !through || doors.contains(&member.as_str()),
+                "{member} must reach {outside} through {doors:?}"
+            );
         }
     }
 }

@@ -47,10 +47,12 @@ fn check_container(container: &Path, keep: &Path, scratch: &Path) {
     // The manifest names every entry but mimetype and the signature, with its digest.
     let manifest = fs::read_to_string(meta.join("ASiCManifest001.xml")).unwrap();
     let mut listed = 0;
-    for reference in manifest.split("<").filter(|s| s.contains("DataObjectReference") && s.contains("URI=\"")) {
+    for reference in manifest.split("<").filter(|s| s.contains("DataObjectReference") && s.contains("URI=\""))
+    {
         let uri = reference.split("URI=\"").nth(1).unwrap().split('"').next().unwrap();
         let name = percent_decoded(uri);
-        let digest = run(Command::new("openssl").args(["dgst", "-sha256", "-binary"]).arg(scratch.join(&name))).stdout;
+        let digest =
+            run(Command::new("openssl").args(["dgst", "-sha256", "-binary"]).arg(scratch.join(&name))).stdout;
         assert!(manifest.contains(&base64(&digest)), "the digest of {name} is not in the manifest");
         listed += 1;
     }
@@ -88,8 +90,14 @@ fn base64(bytes: &[u8]) -> String {
     bytes
         .chunks(3)
         .flat_map(|c| {
-            let word = u32::from(c[0]) << 16 | u32::from(*c.get(1).unwrap_or(&0)) << 8 | u32::from(*c.get(2).unwrap_or(&0));
-            (0..4).map(move |i| if i > c.len() { '=' } else { ALPHABET[(word >> (18 - 6 * i) & 63) as usize] as char })
+            let word = u32::from(c[0]) << 16
+                | u32::from(*c.get(1).unwrap_or(&0)) << 8
+                | u32::from(*c.get(2).unwrap_or(&0));
+            (0..4).map(
+                move |i| {
+                    if i > c.len() { '=' } else { ALPHABET[(word >> (18 - 6 * i) & 63) as usize] as char }
+                },
+            )
         })
         .collect()
 }
@@ -126,7 +134,8 @@ fn the_demo_ends_well_and_leaves_what_openssl_accepts() {
     let keep = dir.path().join("keep");
     let output = run(Command::new(tests::binary("di-node")).arg("demo").arg("--keep").arg(&keep));
     let shown = String::from_utf8(output.stdout).unwrap();
-    for word in ["公文到達", "收文完成", "系統確認", "使用者確認", "收文匣", "發文匣"] {
+    for word in ["公文到達", "收文完成", "系統確認", "使用者確認", "收文匣", "發文匣"]
+    {
         assert!(shown.contains(word), "the demo never says {word}:\n{shown}");
     }
 
@@ -151,12 +160,18 @@ fn the_demo_ends_well_and_leaves_what_openssl_accepts() {
     }
     for file in files_ending(&evidence, ".evidence.zip") {
         run(Command::new("unzip").arg("-tq").arg(&file));
-        run(Command::new(tests::binary("di-node")).arg("verify").arg(&file).arg("--anchors").arg(keep.join("pki/anchors.pem")));
+        run(Command::new(tests::binary("di-node"))
+            .arg("verify")
+            .arg(&file)
+            .arg("--anchors")
+            .arg(keep.join("pki/anchors.pem")));
     }
 
     // What was kept answers for itself.
     let configs = files_ending(&keep, ".toml");
-    assert!(configs.iter().filter(|c| c.file_name().unwrap().to_string_lossy().starts_with("node-")).count() == 3);
+    assert!(
+        configs.iter().filter(|c| c.file_name().unwrap().to_string_lossy().starts_with("node-")).count() == 3
+    );
     for config in configs.iter().filter(|c| c.file_name().unwrap().to_string_lossy().starts_with("node-")) {
         run(Command::new(tests::binary("di-node")).arg("--config").arg(config).args(["status", "--json"]));
     }

@@ -1,0 +1,247 @@
+//! A site as people have it: one center and three nodes as real processes over what `di-node demo --keep` left.
+//!
+//! Used by the tests that measure or kill processes, and by `rough-bench`.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A kept demo: keys, configurations and folders.
+pub struct Site {
+    /// Where everything lies.
+    pub dir: PathBuf,
+    /// Member codes, the sender first.
+    pub codes: Vec<String>,
+    bins: PathBuf,
+}
+
+impl Site {
+    /// Makes one with the binaries of `bins`.
+    ///
+    /// # Panics
+    /// If the demo does not end well; its output is in the message.
+    #[must_use]
+    pub fn make(dir: &Path, bins: &Path) -> Self {
+        let keep = dir.join("site");
+        let output = Command::new(bins.join("di-node"))
+            .args(["demo", "--keep"])
+            .arg(&keep)
+            .stdin(Stdio::null())
+            .output()
+            .expect("di-node starts");
+        assert!(output.status.success(), "demo: {}", String::from_utf8_lossy(&output.stderr));
+        let mut codes: Vec<String> = fs::read_dir(&keep)
+            .expect("kept folder")
+            .filter_map(|e| e.expect("entry").file_name().into_string().ok())
+            .filter_map(|n| Some(n.strip_prefix("node-")?.strip_suffix(".toml")?.to_owned()))
+            .collect();
+        codes.sort();
+        Self { dir: keep, codes, bins: bins.to_owned() }
+    }
+
+    /// Starts the center.
+    #[must_use]
+    pub fn center(&self) -> Process {
+        Process::start(
+            "center",
+            Command::new(self.bins.join("di-center"))
+                .arg("--config")
+                .arg(self.dir.join("center.toml"))
+                .arg("run"),
+            &self.dir,
+        )
+    }
+
+    /// Starts a member's node.
+    #[must_use]
+    pub fn node(&self, code: &str) -> Process {
+        let config = self.dir.join(format!("node-{code}.toml"));
+        Process::start(
+            code,
+            Command::new(self.bins.join("di-node")).arg("--config").arg(config).arg("run"),
+            &self.dir,
+        )
+    }
+
+    /// `di-node --config … ARGS`, waited for.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn di_node(&self, code: &str, args: &[&str]) -> std::process::Output {
+        let config = self.dir.join(format!("node-{code}.toml"));
+        Command::new(self.bins.join("di-node"))
+            .arg("--config")
+            .arg(config)
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .expect("di-node starts")
+    }
+
+    /// A node's folder by its name in the configuration (`drop`, `inbox`, `archive` …).
+    #[must_use]
+    pub fn folder(&self, code: &str, name: &str) -> PathBuf {
+        self.dir.join(format!("node-{code}")).join(name)
+    }
+
+    /// A node's local API.
+    #[must_use]
+    pub fn socket(&self, code: &str) -> PathBuf {
+        self.folder(code, "state").join("api.sock")
+    }
+
+    /// GET over the local API of a node.
+    ///
+    /// # Errors
+    /// When nobody listens or the answer is no JSON.
+    pub fn get(&self, socket: &Path, path: &str) -> std::io::Result<serde_json::Value> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: local\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+        Ok(serde_json::from_str(body)?)
+    }
+}
+
+/// A running program; killed when dropped.
+pub struct Process {
+    /// For messages.
+    pub name: String,
+    child: Child,
+}
+
+impl Process {
+    fn start(name: &str, command: &mut Command, dir: &Path) -> Self {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(dir.join(format!("{name}.log")))
+            .expect("log file");
+        let other = log.try_clone().expect("log file");
+        let child = command.stdin(Stdio::null()).stdout(log).stderr(other).spawn().expect("program starts");
+        Self { name: name.to_owned(), child }
+    }
+
+    /// Process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Highest resident memory so far, kB (VmHWM).
+    ///
+    /// # Panics
+    /// If the process is gone.
+    #[must_use]
+    pub fn peak_kb(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("process lives");
+        let line = status.lines().find(|l| l.starts_with("VmHWM:")).expect("VmHWM");
+        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
+    }
+
+    /// User and system time so far, ms (in steps of 10).
+    ///
+    /// # Panics
+    /// If the process is gone.
+    #[must_use]
+    pub fn cpu_ms(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("process lives");
+        let after = stat.rsplit_once(')').expect("stat").1;
+        let ticks =
+            |n: usize| after.split_whitespace().nth(n).and_then(|t| t.parse::<u64>().ok()).expect("ticks");
+        (ticks(11) + ticks(12)) * 10
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM, then waits for the end.
+    ///
+    /// # Panics
+    /// If it does not end within 30 s.
+    pub fn stop(mut self) -> std::process::ExitStatus {
+        let _ = Command::new("kill").arg(self.id().to_string()).status();
+        eventually("the program stops", Duration::from_secs(30), || self.child.try_wait().expect("wait"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks until there is an answer, every few milliseconds.
+///
+/// # Panics
+/// After `deadline`, with `what`.
+pub fn eventually<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Writes a valid 函 with its roster and attachments into `drop`, the DI last, as a document system does.
+/// Returns the names of the attachments.
+///
+/// # Panics
+/// If the folder cannot be written.
+#[must_use]
+pub fn drop_letter(
+    drop: &Path,
+    number: &str,
+    sender: &str,
+    recipients: &[&str],
+    attachments: &[(&str, &[u8])],
+) -> Vec<String> {
+    let mut entities = String::new();
+    let mut names = Vec::new();
+    for (n, (ending, bytes)) in attachments.iter().enumerate() {
+        let name = format!("{number}_{n}.{ending}");
+        fs::write(drop.join(&name), bytes).expect("attachment");
+        entities += &format!("<!ENTITY ATTCH{n} SYSTEM \"{name}\" NDATA _X>\r\n");
+        names.push(name);
+    }
+    let attached = if attachments.is_empty() {
+        "<附件><文字></文字></附件>".to_owned()
+    } else {
+        let list: Vec<_> = (0..attachments.len()).map(|n| format!("ATTCH{n}")).collect();
+        format!("<附件><文字>如文</文字><附件檔名 附件名=\"{}\"/></附件>", list.join(" "))
+    };
+    let to: String = recipients.iter().map(|code| format!("<全銜>機關{code}</全銜>")).collect();
+    let lines: String = recipients
+        .iter()
+        .map(|code| format!("<全銜>機關{code}</全銜><機關代碼>{code}</機關代碼><含附件>含附件</含附件>\r\n"))
+        .collect();
+    let roster = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<!DOCTYPE 交換表單 SYSTEM \"104_roster_utf8.dtd\">\r\n<交換表單>\r\n{lines}</交換表單>\r\n"
+    );
+    let letter = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<!DOCTYPE 函 SYSTEM \"104_2_utf8.dtd\" [\r\n{entities}<!ENTITY 表單 SYSTEM \"{number}.sw\" NDATA DI>\r\n\
+         <!NOTATION DI SYSTEM \"\">\r\n<!NOTATION _X SYSTEM \"\">\r\n]>\r\n<函><發文機關><全銜>機關{sender}</全銜><機關代碼>{sender}</機關代碼></發文機關>\
+         <函類別 代碼=\"函\"/><地址>100測試市測試路1號</地址><聯絡方式>承辦人：測試員</聯絡方式><受文者><交換表 交換表單=\"表單\">如正副本行文單位</交換表></受文者>\
+         <發文日期><年月日>中華民國115年11月21日</年月日></發文日期><發文字號><字>測字</字><文號><年度>115</年度><流水號>{number}</流水號></文號></發文字號>\
+         <速別 代碼=\"普通件\"/><密等及解密條件或保密期限><密等/><解密條件或保密期限></解密條件或保密期限></密等及解密條件或保密期限>{attached}\
+         <主旨><文字>測試第{number}號，請查照。</文字></主旨><段落 段名=\"說明：\"><文字>本件為測試。</文字></段落><正本>{to}</正本><署名>測試長</署名></函>\r\n"
+    );
+    fs::write(drop.join(format!("{number}.sw")), roster).expect("roster");
+    let part = drop.join(format!("{number}.di.part"));
+    fs::write(&part, letter).expect("letter");
+    fs::rename(part, drop.join(format!("{number}.di"))).expect("letter in place");
+    names
+}
