@@ -1,0 +1,317 @@
+//! Who writes into a file right now: one pass over `/proc` for everyone who asks.
+//!
+//! A lease (`F_SETLEASE`) would answer this for one file; it has no safe wrapper, so the open files and the shared
+//! mappings of all processes are looked through. A pass takes milliseconds; whoever asks while one is running shares the
+//! next one, and passes in a row leave the processor alone four times as long as they took.
+
+use super::place::{FileId, Mark};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What can be said about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writers {
+    /// Nobody has it open for writing or mapped shared and writable.
+    None,
+    /// Somebody has.
+    Some,
+    /// Nobody whom we may look at; only processes of root cannot be looked at.
+    NoneButRoot,
+    /// A process that could write it cannot be looked at.
+    Unknown,
+}
+
+/// One pass shared by many.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    state: Mutex<State>,
+    turn: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Files asked for since the last pass began, each with how many ask.
+    wanted: HashMap<FileId, usize>,
+    /// Number of the pass that `wanted` will be looked up in.
+    next: u64,
+    running: bool,
+    /// The last finished pass.
+    seen: Seen,
+    rest_until: Option<Instant>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    pass: u64,
+    held: HashSet<FileId>,
+    /// Effective users and groups of processes that could not be looked at.
+    closed_users: HashSet<u32>,
+    closed_groups: HashSet<u32>,
+    /// Not even the list of processes is complete, or there is no `/proc`.
+    hidden: bool,
+}
+
+impl Census {
+    /// Who writes into each of these files, at some moment after the call began.
+    pub(super) fn writers(&self, files: &[Mark]) -> Vec<Writers> {
+        let seen = self.pass(files);
+        files.iter().map(|file| seen.about(file)).collect()
+    }
+
+    fn pass(&self, files: &[Mark]) -> Seen {
+        let mut state = self.lock();
+        for file in files {
+            *state.wanted.entry(file.file).or_default() += 1;
+        }
+        let mine = state.next;
+        loop {
+            if state.seen.pass > mine {
+                return state.seen.clone();
+            }
+            if state.running {
+                state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.running = true;
+            if let Some(rest) = state.rest_until.map(|t| t.saturating_duration_since(Instant::now())) {
+                drop(state);
+                std::thread::sleep(rest);
+                state = self.lock();
+            }
+            let wanted: HashSet<FileId> = std::mem::take(&mut state.wanted).into_keys().collect();
+            state.next += 1;
+            let pass = state.next;
+            drop(state);
+            let begun = Instant::now();
+            let mut seen = look(&wanted, Path::new("/proc"));
+            seen.pass = pass;
+            state = self.lock();
+            state.seen = seen;
+            state.running = false;
+            let now = Instant::now();
+            state.rest_until = Some(now + (now - begun).min(LONGEST_REST / REST) * REST);
+            self.turn.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn about(&self, file: &Mark) -> Writers {
+        if self.held.contains(&file.file) {
+            return Writers::Some;
+        }
+        let others = file.mode & 0o002 != 0 && self.closed_users.iter().any(|user| *user != 0);
+        let owner = file.owner != 0 && self.closed_users.contains(&file.owner);
+        let group = file.mode & 0o020 != 0 && self.closed_groups.contains(&file.group);
+        if others || owner || group {
+            return Writers::Unknown;
+        }
+        if self.hidden || self.closed_users.contains(&0) { Writers::NoneButRoot } else { Writers::None }
+    }
+}
+
+const REST: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_millis(100);
+
+fn look(wanted: &HashSet<FileId>, proc: &Path) -> Seen {
+    let devices: HashSet<u64> = wanted.iter().map(|file| file.device).collect();
+    let mut seen = Seen::default();
+    let Ok(processes) = fs::read_dir(proc) else {
+        return Seen { hidden: true, ..seen };
+    };
+    // with `hidepid` the first process of the system cannot be seen by others
+    seen.hidden = !proc.join("1").exists();
+    let own = std::process::id().to_string();
+    for process in processes.flatten() {
+        let name = process.file_name();
+        let Some(name) = name.to_str().filter(|n| n.bytes().all(|b| b.is_ascii_digit())) else { continue };
+        // we never open a file of the drop folder for writing
+        if name == own {
+            continue;
+        }
+        let path = process.path();
+        if !descriptors(&path, wanted, &devices, &mut seen.held) || !mappings(&path, wanted, &mut seen.held) {
+            closed(&path, &mut seen);
+        }
+    }
+    seen
+}
+
+/// Looks through open files; false if that is not allowed. A process that ended meanwhile writes no more.
+fn descriptors(process: &Path, wanted: &HashSet<FileId>, devices: &HashSet<u64>, held: &mut HashSet<FileId>) -> bool {
+    let listing = match fs::read_dir(process.join("fd")) {
+        Ok(listing) => listing,
+        Err(error) => return error.kind() != std::io::ErrorKind::PermissionDenied,
+    };
+    for descriptor in listing.flatten() {
+        // this follows the link of the kernel, by file and not by name, and opens nothing
+        let Ok(meta) = fs::metadata(descriptor.path()) else { continue };
+        let file = FileId { device: meta.dev(), inode: meta.ino() };
+        if !devices.contains(&file.device) || !wanted.contains(&file) || held.contains(&file) {
+            continue;
+        }
+        let info = process.join("fdinfo").join(descriptor.file_name());
+        if fs::read_to_string(info).is_ok_and(|info| writes(&info)) {
+            held.insert(file);
+        }
+    }
+    true
+}
+
+/// Whether `flags:` (octal) has O_WRONLY or O_RDWR.
+fn writes(info: &str) -> bool {
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags.and_then(|f| u64::from_str_radix(f.trim(), 8).ok()).is_some_and(|f| f & 0o3 != 0)
+}
+
+/// Looks through mappings: `start-end rw-s offset major:minor inode path`.
+fn mappings(process: &Path, wanted: &HashSet<FileId>, held: &mut HashSet<FileId>) -> bool {
+    let maps = match fs::read(process.join("maps")) {
+        Ok(maps) => maps,
+        Err(error) => return error.kind() != std::io::ErrorKind::PermissionDenied,
+    };
+    for line in maps.split(|b| *b == b'\n') {
+        let mut fields = line.split(|b| *b == b' ').filter(|f| !f.is_empty());
+        let Some(&[_, b'w', _, b's']) = fields.nth(1) else { continue };
+        let inode = fields.nth(2).and_then(|f| std::str::from_utf8(f).ok()).and_then(|f| f.parse::<u64>().ok());
+        let Some(inode) = inode.filter(|i| *i != 0) else { continue };
+        // the device shown here is that of the lowest file system, which need not be the one that `stat` shows:
+        // the inode alone decides, since a false alarm only costs a wait
+        held.extend(wanted.iter().filter(|file| file.inode == inode));
+    }
+    true
+}
+
+/// Notes whose process it was that could not be looked at.
+fn closed(process: &Path, seen: &mut Seen) {
+    let Ok(meta) = fs::metadata(process) else { return };
+    seen.closed_users.insert(meta.uid());
+    if meta.uid() == 0 {
+        return;
+    }
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    let mut fields = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        seen.closed_groups.extend(line.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+    };
+    fields("Gid:");
+    fields("Groups:");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::place::{Entry, Place};
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Child, Command, Stdio};
+
+    /// A child that does something to a file, says "ready", and undoes it when its input closes.
+    fn child(script: &str, file: &Path) -> Child {
+        let mut child = Command::new("python3")
+            .args(["-c", script])
+            .arg(file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        child
+    }
+
+    fn mark(path: &Path) -> Mark {
+        let place = Place::root(path.parent().unwrap()).unwrap();
+        match place.look(path.file_name().unwrap()).unwrap() {
+            Some(Entry::File(mark)) => mark,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn sees_open_for_writing_and_shared_mappings_of_other_processes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.di");
+        fs::File::create(&path).unwrap().write_all(&[b'x'; 5000]).unwrap();
+        let census = Census::default();
+        let nobody = census.writers(&[mark(&path)]);
+        assert!(matches!(nobody[..], [Writers::None | Writers::NoneButRoot]), "{nobody:?}");
+        let end = "print('ready', flush=True); sys.stdin.read()";
+        for (script, expected) in [
+            ("f = open(sys.argv[1], 'ab')", true),
+            ("f = open(sys.argv[1], 'r+b')", true),
+            ("f = open(sys.argv[1], 'rb')", false),
+            ("f = open(sys.argv[1], 'r+b'); m = mmap.mmap(f.fileno(), 0); f.close()", true),
+            ("f = open(sys.argv[1], 'rb'); m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ); f.close()", false),
+        ] {
+            let mut writer = child(&format!("import mmap, sys\n{script}\n{end}"), &path);
+            let found = census.writers(&[mark(&path)]);
+            assert_eq!(found == [Writers::Some], expected, "{script}: {found:?}");
+            drop(writer.stdin.take());
+            writer.wait().unwrap();
+            assert_ne!(census.writers(&[mark(&path)]), [Writers::Some], "{script}, ended");
+        }
+    }
+
+    #[test]
+    fn a_writer_through_another_name_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("a.di"), dir.path().join("b"));
+        fs::write(&path, "x").unwrap();
+        fs::hard_link(&path, &other).unwrap();
+        let mut writer = child("import sys\nf = open(sys.argv[1], 'ab')\nprint('ready', flush=True); sys.stdin.read()", &other);
+        assert_eq!(Census::default().writers(&[mark(&path)]), [Writers::Some]);
+        drop(writer.stdin.take());
+        writer.wait().unwrap();
+    }
+
+    #[test]
+    fn askers_at_the_same_time_share_passes_and_each_gets_an_answer_from_after_its_question() {
+        let dir = tempfile::tempdir().unwrap();
+        let census = Census::default();
+        std::thread::scope(|scope| {
+            for i in 0..16 {
+                let (census, path) = (&census, dir.path().join(format!("{i}")));
+                scope.spawn(move || {
+                    fs::write(&path, "x").unwrap();
+                    assert_ne!(census.writers(&[mark(&path)]), [Writers::Some]);
+                });
+            }
+        });
+        assert!(census.lock().seen.pass <= 16);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_called_free() {
+        let mut file = {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("a.di");
+            fs::write(&path, "x").unwrap();
+            mark(&path)
+        };
+        (file.owner, file.group, file.mode) = (1000, 100, 0o100_640);
+        let seen = |users: &[u32], groups: &[u32]| Seen {
+            closed_users: users.iter().copied().collect(),
+            closed_groups: groups.iter().copied().collect(),
+            ..Seen::default()
+        };
+        assert_eq!(seen(&[], &[]).about(&file), Writers::None);
+        assert_eq!(seen(&[0], &[]).about(&file), Writers::NoneButRoot);
+        assert_eq!(seen(&[0, 1001], &[100]).about(&file), Writers::NoneButRoot);
+        assert_eq!(seen(&[1000], &[]).about(&file), Writers::Unknown);
+        file.mode = 0o100_660;
+        assert_eq!(seen(&[1001], &[100]).about(&file), Writers::Unknown);
+        file.mode = 0o100_602;
+        assert_eq!(seen(&[1001], &[7]).about(&file), Writers::Unknown);
+        let nothing = look(&HashSet::from([file.file]), Path::new("/nonexistent"));
+        assert_eq!(nothing.about(&file), Writers::NoneButRoot);
+    }
+}

@@ -1,0 +1,1 @@
+//! Real files, real writers in other processes, and the real store.

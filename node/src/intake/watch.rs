@@ -1,0 +1,563 @@
+//! The thread that looks: events say where, a scan every so often is the truth, nothing is taken before it is whole.
+
+use super::census::{Census, Writers};
+use super::claim::{Desk, Origin, Original, Setback, record_name};
+use super::place::{Entry, FileId, Mark, Place};
+use super::unit::{Candidate, Judged, Key, Named, Trust, Unit, is_attachments, is_di, is_hidden, search};
+use super::{Error, hex, now as unix_now};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use rustix::fs::FileType;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use store::Store;
+
+/// What the thread hears.
+pub(super) enum Message {
+    Event(notify::Result<notify::Event>),
+    Claimed(Box<Unit>, Origin, PathBuf),
+    PutBack(Key, Option<&'static str>),
+    Stop,
+}
+
+/// What the workers share.
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) wake: Arc<tokio::sync::Notify>,
+    pub(super) desk: Desk,
+    pub(super) census: Census,
+    pub(super) jobs: Mutex<Receiver<Box<Unit>>>,
+}
+
+/// A worker: takes one unit after the other until there will be no more.
+pub(super) fn work(shared: &Shared, tell: &Sender<Message>) {
+    loop {
+        let job = shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(unit) = job else { return };
+        let key = unit.key.clone();
+        let message = match shared.claim(&unit) {
+            Ok((origin, record)) => Message::Claimed(unit, origin, record),
+            Err(Setback::NotWhole(why)) => {
+                tracing::debug!(di = key.shown(), why, "put back");
+                Message::PutBack(key, None)
+            }
+            Err(Setback::Failed(error)) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                tracing::error!(di = key.shown(), label = error.label(), cause, "{error}");
+                Message::PutBack(key, Some(error.label()))
+            }
+        };
+        if tell.send(message).is_err() {
+            return;
+        }
+    }
+}
+
+impl Shared {
+    /// Files first, then the row; the originals go later.
+    fn claim(&self, unit: &Unit) -> Result<(Origin, PathBuf), Setback> {
+        let claim = self.desk.take(unit, &self.census)?;
+        let name = OsString::from(hex(&claim.id));
+        let (files, size) = (claim.files.len(), claim.size);
+        match self.store.claim(claim, unix_now()).wait() {
+            Ok(claimed) => {
+                let duplicate = claimed.duplicate_of.is_some();
+                tracing::info!(doc = %name.to_string_lossy(), drop = unit.key.shown(), files, size, duplicate, "claimed");
+                self.wake.notify_one();
+                let record = PathBuf::from(record_name(&name));
+                Ok((Origin::of(unit), record))
+            }
+            Err(error) => {
+                self.desk.put_back(&unit.key, &unit.place, &name);
+                Err(Setback::Failed(Error::Store(error)))
+            }
+        }
+    }
+}
+
+/// Times of the rule.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) settle: Duration,
+    pub(super) scan_every: Duration,
+    pub(super) patience: Duration,
+}
+
+/// Originals that go when nobody needs them any more.
+struct Leaving {
+    original: Original,
+    due: Instant,
+    records: Vec<PathBuf>,
+}
+
+pub(super) struct Watch {
+    pub(super) path: PathBuf,
+    pub(super) di_limit: u64,
+    pub(super) times: Times,
+    pub(super) shared: Arc<Shared>,
+    pub(super) jobs: Sender<Box<Unit>>,
+    /// For the watcher, which is made anew when the folder was replaced.
+    pub(super) tell: Sender<Message>,
+    drop: Option<(Place, FileId)>,
+    watcher: Option<RecommendedWatcher>,
+    candidates: HashMap<Key, Candidate>,
+    /// Files that were seen closed after writing, or renamed in, and not touched since.
+    closed: HashSet<PathBuf>,
+    leaving: HashMap<(Option<OsString>, Option<OsString>, OsString), Leaving>,
+    /// Told once, not at every scan.
+    told: HashSet<Key>,
+    next_scan: Instant,
+}
+
+impl Watch {
+    pub(super) fn new(
+        path: PathBuf,
+        di_limit: u64,
+        times: Times,
+        shared: Arc<Shared>,
+        jobs: Sender<Box<Unit>>,
+        tell: Sender<Message>,
+    ) -> Self {
+        let (candidates, closed, leaving, told) =
+            (HashMap::new(), HashSet::new(), HashMap::new(), HashSet::new());
+        let next_scan = clock();
+        let (drop, watcher) = (None, None);
+        Self { path, di_limit, times, shared, jobs, tell, drop, watcher, candidates, closed, leaving, told, next_scan }
+    }
+
+    /// Originals of an earlier run whose row was committed.
+    pub(super) fn resume(&mut self, origin: &Origin, record: PathBuf) {
+        self.leave(origin, record);
+    }
+
+    pub(super) fn run(&mut self, messages: &Receiver<Message>) {
+        loop {
+            let now = clock();
+            if now >= self.next_scan {
+                self.scan(now);
+            }
+            self.look_at_due(now);
+            self.remove_due(clock());
+            let until = self.next_wake().saturating_duration_since(clock());
+            match messages.recv_timeout(until) {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(message) => self.hear(message),
+                Err(RecvTimeoutError::Timeout) => continue,
+            }
+            // whatever else came meanwhile goes into the same round
+            while let Ok(message) = messages.try_recv() {
+                if matches!(message, Message::Stop) {
+                    return;
+                }
+                self.hear(message);
+            }
+        }
+    }
+
+    fn next_wake(&self) -> Instant {
+        let looks = self.candidates.values().filter(|c| !c.claiming).map(|c| c.next_look);
+        let leaving = self.leaving.values().map(|l| l.due);
+        looks.chain(leaving).fold(self.next_scan, Instant::min)
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Event(Ok(event)) if event.need_rescan() => self.next_scan = clock(),
+            Message::Event(Ok(event)) => self.event(&event),
+            Message::Event(Err(error)) => {
+                tracing::warn!(%error, "watching the drop folder failed; it is scanned instead");
+                self.watcher = None;
+            }
+            Message::Claimed(unit, origin, record) => {
+                self.candidates.remove(&unit.key);
+                self.closed.remove(&relative(&unit.key));
+                self.leave(&origin, record);
+            }
+            Message::PutBack(key, failed) => {
+                let now = clock();
+                if let Some(candidate) = self.candidates.get_mut(&key) {
+                    candidate.claiming = false;
+                    candidate.suspect = true;
+                    candidate.later(now);
+                    if failed.is_some() {
+                        candidate.next_look = now + AFTER_FAILURE;
+                    }
+                }
+            }
+            Message::Stop => {}
+        }
+    }
+
+    /// A hint: where to look again, and whether a file was seen closed.
+    fn event(&mut self, event: &notify::Event) {
+        let closed = match event.kind {
+            // looking at files makes such events: they must not make us look
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(true),
+            EventKind::Access(_) => return,
+            EventKind::Modify(ModifyKind::Name(_)) => Some(true),
+            EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(CreateKind::File) => Some(false),
+            _ => None,
+        };
+        for path in &event.paths {
+            let Ok(path) = path.strip_prefix(&self.path) else { continue };
+            match closed {
+                Some(true) if self.closed.len() < MOST_CLOSED => {
+                    self.closed.insert(path.to_owned());
+                }
+                Some(_) => {
+                    self.closed.remove(path);
+                }
+                None => {}
+            }
+            self.hint(path);
+        }
+    }
+
+    fn hint(&mut self, path: &Path) {
+        let mut steps = path.iter().map(ToOwned::to_owned);
+        let (first, second) = (steps.next(), steps.next());
+        let now = clock();
+        match (first, second) {
+            (Some(name), None) if is_di(&name) && self.look_up(&name) != Some(Entry::Folder) => {
+                self.touch(Key { folder: None, di: name }, now);
+            }
+            (Some(name), None) => match self.look_up(&name) {
+                Some(Entry::Folder) if !is_attachments(&name) && !is_hidden(&name) => self.scan_folder(&name, now),
+                _ => self.companions_changed(None, now),
+            },
+            (Some(folder), Some(_)) if is_attachments(&folder) => self.companions_changed(None, now),
+            (Some(folder), Some(name)) if is_di(&name) && !is_hidden(&folder) => {
+                self.touch(Key { folder: Some(folder), di: name }, now);
+            }
+            (Some(folder), Some(_)) => self.companions_changed(Some(&folder), now),
+            (None, _) => self.next_scan = now,
+        }
+    }
+
+    fn look_up(&self, name: &OsString) -> Option<Entry> {
+        self.drop.as_ref().and_then(|(place, _)| place.look(name).ok().flatten())
+    }
+
+    fn companions_changed(&mut self, folder: Option<&OsString>, now: Instant) {
+        let here = self.candidates.iter_mut().filter(|(key, c)| key.folder.as_ref() == folder && !c.claiming);
+        for (_, candidate) in here {
+            if !candidate.suspect {
+                candidate.next_look = now;
+            }
+        }
+    }
+
+    /// Looks at a DI in this round, known before or not.
+    fn touch(&mut self, key: Key, now: Instant) {
+        match self.candidates.get_mut(&key) {
+            Some(candidate) if candidate.suspect && candidate.next_look > now => {
+                // our own putting back makes an event, too: it must not make us try again at once
+                candidate.next_look = candidate.next_look.min(now + SUSPECT_AGAIN);
+            }
+            Some(candidate) => candidate.next_look = now,
+            None => self.meet(key, now),
+        }
+    }
+
+    /// A DI that was not known.
+    fn meet(&mut self, key: Key, now: Instant) {
+        let Some(place) = self.place_of(&key) else { return };
+        match place.look(&key.di) {
+            Ok(Some(Entry::File(_))) => {
+                let Ok((named, mark)) = Named::read(&place, &key.di, self.di_limit) else { return };
+                self.candidates.insert(key, Candidate::new(mark, named, now));
+            }
+            Ok(Some(Entry::Other)) if self.told.insert(key.clone()) => {
+                tracing::warn!(drop = key.shown(), "not a regular file: left alone");
+            }
+            _ => {}
+        }
+    }
+
+    fn place_of(&self, key: &Key) -> Option<Place> {
+        let (root, _) = self.drop.as_ref()?;
+        match &key.folder {
+            Some(folder) => root.folder(folder).ok(),
+            None => Some(root.clone()),
+        }
+    }
+
+    /// The truth: the whole folder.
+    fn scan(&mut self, now: Instant) {
+        self.next_scan = now + self.times.scan_every;
+        if let Err(error) = self.open() {
+            tracing::error!(%error, folder = %self.path.display(), label = "drop-folder", "the drop folder cannot be read");
+            self.watcher = None;
+            return;
+        }
+        let Some((root, _)) = self.drop.clone() else { return };
+        for (name, kind) in root.list().unwrap_or_default() {
+            match kind {
+                FileType::Directory if !is_attachments(&name) && !is_hidden(&name) => self.scan_folder(&name, now),
+                FileType::Directory => {}
+                _ if is_di(&name) => self.touch(Key { folder: None, di: name }, now),
+                _ => {}
+            }
+        }
+    }
+
+    fn scan_folder(&mut self, folder: &OsString, now: Instant) {
+        let Some(place) = self.drop.as_ref().and_then(|(root, _)| root.folder(folder).ok()) else { return };
+        for (name, kind) in place.list().unwrap_or_default() {
+            if is_di(&name) && kind != FileType::Directory {
+                self.touch(Key { folder: Some(folder.clone()), di: name }, now);
+            }
+        }
+    }
+
+    /// Opens and watches the folder; again if it was replaced.
+    fn open(&mut self) -> std::io::Result<()> {
+        let meta = std::fs::metadata(&self.path)?;
+        let id = {
+            use std::os::unix::fs::MetadataExt;
+            FileId { device: meta.dev(), inode: meta.ino() }
+        };
+        if self.drop.as_ref().is_none_or(|(_, known)| *known != id) {
+            self.drop = Some((Place::root(&self.path)?, id));
+            self.watcher = None;
+        }
+        if self.watcher.is_none() {
+            let tell = self.tell.clone();
+            let made = notify::recommended_watcher(move |event| {
+                let _ = tell.send(Message::Event(event));
+            });
+            match made.and_then(|mut w| w.watch(&self.path, RecursiveMode::Recursive).map(|()| w)) {
+                Ok(watcher) => self.watcher = Some(watcher),
+                Err(error) => tracing::warn!(%error, "the drop folder cannot be watched; it is scanned instead"),
+            }
+        }
+        Ok(())
+    }
+
+    /// One round: every candidate whose time has come, one census for all that need one.
+    fn look_at_due(&mut self, now: Instant) {
+        let due = self.candidates.iter().filter(|(_, c)| !c.claiming && c.next_look <= now);
+        let due: BTreeSet<Key> = due.map(|(key, _)| key.clone()).collect();
+        let mut units: Vec<Unit> = due.into_iter().filter_map(|key| self.look(key, now)).collect();
+        // those just seen closed are asked about after the rename only, when the answer lasts
+        let unsure: Vec<usize> = (0..units.len()).filter(|i| units.get(*i).is_some_and(|u| self.is_unsure(u))).collect();
+        if !unsure.is_empty() {
+            let held = self.still_written(&units, &unsure);
+            for i in held.into_iter().rev() {
+                let unit = units.remove(i);
+                if let Some(candidate) = self.candidates.get_mut(&unit.key) {
+                    candidate.later(now);
+                }
+            }
+        }
+        for unit in units {
+            if let Some(candidate) = self.candidates.get_mut(&unit.key) {
+                candidate.claiming = true;
+            }
+            let _ = self.jobs.send(Box::new(unit));
+        }
+    }
+
+    fn is_unsure(&self, unit: &Unit) -> bool {
+        self.candidates.get(&unit.key).is_none_or(|c| c.suspect) || unit.trust == Trust::Nothing
+    }
+
+    /// Which of the units `asked` (by index) may not be taken yet.
+    fn still_written(&self, units: &[Unit], asked: &[usize]) -> Vec<usize> {
+        let of = |unit: &Unit| -> Vec<Mark> {
+            std::iter::once(unit.di).chain(unit.parts.iter().map(|p| p.mark)).collect()
+        };
+        let marks: Vec<Vec<Mark>> = asked.iter().filter_map(|i| units.get(*i)).map(of).collect();
+        let mut answers = self.shared.census.writers(&marks.concat()).into_iter();
+        let mut out = Vec::new();
+        for (i, marks) in asked.iter().zip(&marks) {
+            let Some(unit) = units.get(*i) else { continue };
+            let answers: Vec<Writers> = answers.by_ref().take(marks.len()).collect();
+            if !answers.into_iter().all(|writers| unit.trust.accepts(writers)) {
+                out.push(*i);
+            }
+        }
+        out
+    }
+
+    /// Looks at one candidate; gives the unit if it seems whole.
+    fn look(&mut self, key: Key, now: Instant) -> Option<Unit> {
+        let place = self.place_of(&key);
+        let seen = place.as_ref().and_then(|place| place.look(&key.di).ok().flatten());
+        let (Some(place), Some(Entry::File(mark))) = (place, seen) else {
+            self.candidates.remove(&key);
+            return None;
+        };
+        let di_limit = self.di_limit;
+        let candidate = self.candidates.get_mut(&key)?;
+        if candidate.mark != mark {
+            match Named::read(&place, &key.di, di_limit) {
+                Ok((named, mark)) => {
+                    candidate.named = named;
+                    candidate.mark = mark;
+                    candidate.since = now;
+                }
+                Err(_) => {
+                    candidate.later(now);
+                    return None;
+                }
+            }
+        }
+        let found = candidate.named.files.iter().map(|(name, role)| search(&place, name, *role)).collect();
+        let Ok(found) = found else {
+            candidate.later(now);
+            return None;
+        };
+        let trust = match candidate.judge(found, self.times.settle, self.times.patience, now) {
+            Judged::Whole(trust) => trust,
+            Judged::Wait => {
+                candidate.later(now);
+                return None;
+            }
+            Judged::Settling(until) => {
+                candidate.next_look = until;
+                return None;
+            }
+        };
+        // whoever cannot be asked about is believed to be done only if the file was seen closed
+        let parts: Vec<_> = candidate.parts.iter().map(|(part, _)| part.clone()).collect();
+        let di = candidate.mark;
+        let total = parts.iter().fold(di.size, |sum, part| sum.saturating_add(part.mark.size));
+        let too_large = total > self.shared.desk.document_limit;
+        let unit = Unit { trust, too_large, place, di, parts, key };
+        let trust = if unit.trust == Trust::Nothing && self.was_closed(&unit) { Trust::Closed } else { unit.trust };
+        if self.shared.desk.remote && trust != Trust::Settled {
+            let settle = self.times.settle;
+            let candidate = self.candidates.get_mut(&unit.key)?;
+            candidate.next_look = candidate.since.max(now) + settle;
+            return None;
+        }
+        Some(Unit { trust, ..unit })
+    }
+
+    fn was_closed(&self, unit: &Unit) -> bool {
+        let folder: PathBuf = unit.key.folder.iter().collect();
+        let closed = |path: &Path| {
+            // a folder that was renamed in brings its files with it
+            path.ancestors().any(|p| !p.as_os_str().is_empty() && self.closed.contains(p))
+        };
+        let part = |p: &super::unit::Part| closed(&folder.join(p.below.iter().collect::<PathBuf>()).join(&p.name));
+        closed(&folder.join(&unit.key.di)) && unit.parts.iter().all(part)
+    }
+
+    /// The companions of a recorded unit may go, after a while: the next letter of a series may need them, too.
+    fn leave(&mut self, origin: &Origin, record: PathBuf) {
+        let due = clock() + self.times.settle;
+        if origin.files.is_empty() {
+            let _ = self.shared.desk.work.remove(record.as_os_str());
+            self.remove_folder(origin.folder.as_ref(), None);
+            return;
+        }
+        for original in &origin.files {
+            let key = (origin.folder.clone(), original.below.clone(), original.name.clone());
+            let fresh = || Leaving { original: original.clone(), due, records: Vec::new() };
+            let leaving = self.leaving.entry(key).or_insert_with(fresh);
+            leaving.original = original.clone();
+            leaving.due = due;
+            leaving.records.push(record.clone());
+        }
+    }
+
+    fn remove_due(&mut self, now: Instant) {
+        let due: Vec<_> = self.leaving.iter().filter(|(_, l)| l.due <= now).map(|(key, _)| key.clone()).collect();
+        if due.is_empty() {
+            return;
+        }
+        // what waits or is just being claimed, and what an event did not tell yet
+        let mut needed: HashSet<(Option<OsString>, OsString)> = HashSet::new();
+        for (key, candidate) in &self.candidates {
+            needed.extend(candidate.parts.iter().map(|(part, _)| (key.folder.clone(), part.name.clone())));
+        }
+        let folders: HashSet<Option<OsString>> = due.iter().map(|(folder, ..)| folder.clone()).collect();
+        if self.strangers(&folders) {
+            self.next_scan = now;
+            for key in due {
+                if let Some(leaving) = self.leaving.get_mut(&key) {
+                    leaving.due = now + Duration::from_millis(10);
+                }
+            }
+            return;
+        }
+        for key in due {
+            if needed.contains(&(key.0.clone(), key.2.clone())) {
+                if let Some(leaving) = self.leaving.get_mut(&key) {
+                    leaving.due = now + self.times.settle;
+                }
+                continue;
+            }
+            let Some(leaving) = self.leaving.remove(&key) else { continue };
+            let (folder, below, name) = key;
+            let place = self.place_of(&Key { folder: folder.clone(), di: OsString::new() });
+            let place = match (place, &below) {
+                (Some(place), Some(below)) => place.folder(below).ok(),
+                (place, _) => place,
+            };
+            if let Some(place) = place
+                && let Ok(Some(Entry::File(mark))) = place.look(&name)
+                && leaving.original.is(&mark)
+                && let Err(error) = place.remove(&name)
+            {
+                tracing::warn!(%error, file = %name.display(), "a file that was taken cannot be removed from the drop folder");
+            }
+            self.remove_folder(folder.as_ref(), below.as_ref());
+            for record in leaving.records {
+                if !self.leaving.values().any(|l| l.records.contains(&record)) {
+                    let _ = self.shared.desk.work.remove(record.as_os_str());
+                }
+            }
+        }
+    }
+
+    /// Whether a DI lies there that was not looked at yet.
+    fn strangers(&self, folders: &HashSet<Option<OsString>>) -> bool {
+        folders.iter().any(|folder| {
+            let Some(place) = self.place_of(&Key { folder: folder.clone(), di: OsString::new() }) else { return false };
+            place.list().unwrap_or_default().into_iter().any(|(di, kind)| {
+                let key = Key { folder: folder.clone(), di };
+                kind == FileType::RegularFile && is_di(&key.di) && !self.candidates.contains_key(&key)
+            })
+        })
+    }
+
+    /// Folders that became empty go; the `Attch` of the drop folder itself stays.
+    fn remove_folder(&self, folder: Option<&OsString>, below: Option<&OsString>) {
+        let (Some((root, _)), Some(folder)) = (&self.drop, folder) else { return };
+        if let (Some(below), Ok(place)) = (below, root.folder(folder)) {
+            place.remove_folder(below);
+        }
+        root.remove_folder(folder);
+    }
+}
+
+impl Origin {
+    pub(super) fn of(unit: &Unit) -> Self {
+        Self {
+            folder: unit.key.folder.clone(),
+            di: unit.key.di.clone(),
+            // what was not copied stays
+            files: unit.parts.iter().filter(|_| !unit.too_large).map(Original::of).collect(),
+        }
+    }
+}
+
+fn relative(key: &Key) -> PathBuf {
+    key.folder.iter().chain(std::iter::once(&key.di)).collect()
+}
+
+/// The monotonic clock of this thread.
+fn clock() -> Instant {
+    Instant::now()
+}
+
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+const SUSPECT_AGAIN: Duration = Duration::from_millis(100);
+const MOST_CLOSED: usize = 100_000;
