@@ -91,12 +91,8 @@ pub fn ca(name: &str, above: Option<&Ca>, edit: impl FnOnce(&mut CertificatePara
     Ca { cert: Certificate::from_der(cert.der()).unwrap(), issuer: Issuer::new(params, key) }
 }
 
-pub fn party(above: &Ca, params: CertificateParams) -> Party {
+pub fn party(above: &Ca, params: &CertificateParams) -> Party {
     let pkcs8 = rsa();
-    party_with(above, params, pkcs8)
-}
-
-pub fn party_with(above: &Ca, params: CertificateParams, pkcs8: Vec<u8>) -> Party {
     let key = rcgen_key(&pkcs8);
     let cert = params.signed_by(&key, &above.issuer).unwrap();
     let cert = Certificate::from_der(cert.der()).unwrap();
@@ -123,13 +119,13 @@ impl Pki {
         // 2.16.886.101.90001 …
         let (a, b) = ([0x60, 0x86, 0x76, 0x65, 0x01], [0x60, 0x86, 0x76, 0x65, 0x02]);
         Self {
-            sender: party(&xca, with_oid("測試協會", &sign, &a)),
-            sender_enc: party(&xca, with_oid("測試協會", &enc, &a)),
-            receiver: party(&xca_old, with_oid("受文學校", &sign, &b)),
-            receiver_enc: party(&xca_old, with_oid("受文學校", &enc, &b)),
-            center: party(&xca, params("交換中心", &sign)),
-            registrar: party(&xca, params("註冊窗口", &sign)),
-            stranger: party(&other, with_oid("測試協會", &sign, &a)),
+            sender: party(&xca, &with_oid("測試協會", &sign, &a)),
+            sender_enc: party(&xca, &with_oid("測試協會", &enc, &a)),
+            receiver: party(&xca_old, &with_oid("受文學校", &sign, &b)),
+            receiver_enc: party(&xca_old, &with_oid("受文學校", &enc, &b)),
+            center: party(&xca, &params("交換中心", &sign)),
+            registrar: party(&xca, &params("註冊窗口", &sign)),
+            stranger: party(&other, &with_oid("測試協會", &sign, &a)),
             anchors: Anchors::new(vec![root.cert.clone()]),
             root: root.cert,
             xca,

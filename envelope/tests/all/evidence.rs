@@ -73,8 +73,14 @@ fn story(edit: impl Fn(&mut ReceiptLine)) -> Story {
 fn file(story: &Story) -> Vec<u8> {
     let mut out = Vec::new();
     let length = story.container.len() as u64;
-    write(&mut out, Cursor::new(&story.container), length, &story.recipients, &[PKI.xca.cert.clone()])
-        .unwrap();
+    write(
+        &mut out,
+        Cursor::new(&story.container),
+        length,
+        &story.recipients,
+        std::slice::from_ref(&PKI.xca.cert),
+    )
+    .unwrap();
     out
 }
 

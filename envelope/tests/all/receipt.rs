@@ -75,7 +75,10 @@ fn nobody_speaks_for_another() {
     assert_eq!(label(by_stranger.verify(Kind::Center, &PKI.anchors, AT)), "untrusted");
     // A center that says what only a recipient may, and the reverse.
     let confirmed = said("A", 1, Verdict::Confirmed);
-    assert_eq!(label(make_center(&[confirmed.clone()], &PKI.center.key, AT)), "envelope-argument");
+    assert_eq!(
+        label(make_center(std::slice::from_ref(&confirmed), &PKI.center.key, AT)),
+        "envelope-argument"
+    );
     assert_eq!(label(make_receiver(&[line("A", "B")], &PKI.receiver.key, AT)), "envelope-argument");
     assert_eq!(label(make_receiver(&[], &PKI.receiver.key, AT)), "envelope-argument");
     let many = vec![confirmed; MAX_LINES + 1];

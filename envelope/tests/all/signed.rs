@@ -49,7 +49,7 @@ fn attached_and_detached_round_trip() {
     let checked = signed::check_attached(&good(), oid::LOGIN, LIMIT).unwrap();
     assert_eq!(checked.content, b"content");
     assert_eq!(checked.signer, PKI.sender.cert);
-    assert_eq!(checked.certificates, [PKI.xca.cert.clone()]);
+    assert_eq!(checked.certificates, std::slice::from_ref(&PKI.xca.cert));
     assert_eq!(checked.signing_time, AT);
     let chain = checked.trusted(&PKI.anchors, AT).unwrap();
     assert_eq!(chain, [PKI.sender.cert.clone(), PKI.xca.cert.clone(), PKI.root.clone()]);

@@ -27,7 +27,7 @@ fn pkcs8_in_every_wrapping() {
         SoftKey::from_file(&std::fs::read(dir.join(name)).unwrap(), passphrase, Some(certificates.as_bytes()))
     };
     works(&read("k.pem", None).unwrap());
-    assert_eq!(read("k.pem", None).unwrap().chain(), [PKI.xca.cert.clone()]);
+    assert_eq!(read("k.pem", None).unwrap().chain(), std::slice::from_ref(&PKI.xca.cert));
     openssl(dir, "pkcs8 -topk8 -nocrypt -in k.pem -outform DER -out plain.der");
     works(&read("plain.der", None).unwrap());
     openssl(dir, "rsa -in k.pem -traditional -out pkcs1.pem");
@@ -79,7 +79,7 @@ fn pkcs12_of_today_and_of_old() {
         openssl(dir, &args);
         let key = read(Some("密碼1")).unwrap_or_else(|e| panic!("{options}: {e}"));
         works(&key);
-        assert_eq!(key.chain(), [PKI.xca.cert.clone()]);
+        assert_eq!(key.chain(), std::slice::from_ref(&PKI.xca.cert));
         assert_eq!(label(read(None)), "key-passphrase-needed");
         if !options.contains("nomac") {
             assert_eq!(label(read(Some("falsch"))), "key-passphrase-wrong", "{options}");

@@ -35,7 +35,7 @@ fn generations_with_one_name_are_told_apart() {
         let found = chain(&party.cert, &both, &PKI.anchors, Purpose::Sign, AT).unwrap();
         assert_eq!(found, [party.cert.clone(), ca.cert.clone(), PKI.root.clone()]);
     }
-    assert_eq!(sign(&PKI.sender.cert, &[PKI.xca_old.cert.clone()], AT), "untrusted");
+    assert_eq!(sign(&PKI.sender.cert, std::slice::from_ref(&PKI.xca_old.cert), AT), "untrusted");
 }
 
 #[test]
@@ -64,15 +64,15 @@ fn not_every_certificate_may_issue() {
     let no_cert_sign = ca("無權", Some(&PKI.xca), |p| p.key_usages = vec![Usage::CrlSign]);
     let all = [&leaf_as_ca, &narrow, &below, &no_cert_sign, &PKI.xca].map(|c| c.cert.clone());
     for issuer in [&leaf_as_ca, &below, &no_cert_sign] {
-        let victim = party(issuer, params("被冒名", &signing));
+        let victim = party(issuer, &params("被冒名", &signing));
         assert_eq!(sign(&victim.cert, &all, AT), "issuer-not-ca", "{}", issuer.cert.subject());
     }
-    let fine = party(&narrow, params("正常", &signing));
+    let fine = party(&narrow, &params("正常", &signing));
     assert_eq!(sign(&fine.cert, &all, AT), "ok");
     // Not valid now, though the certificate below it is.
     let expired = ca("過期", Some(&PKI.xca), |p| p.not_after = rcgen::date_time_ymd(2026, 1, 1));
-    let orphan = party(&expired, params("孤兒", &signing));
-    assert_eq!(sign(&orphan.cert, &[expired.cert.clone(), PKI.xca.cert.clone()], AT), "certificate-expired");
+    let orphan = party(&expired, &params("孤兒", &signing));
+    assert_eq!(sign(&orphan.cert, &[expired.cert, PKI.xca.cert.clone()], AT), "certificate-expired");
 }
 
 #[test]
