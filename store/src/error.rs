@@ -170,3 +170,40 @@ impl From<rusqlite::Error> for Error {
         Self::sqlite("a statement", source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_label_is_listed_once_and_every_listed_one_is_used() {
+        let io = || Arc::new(std::io::Error::other("x"));
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let errors = [
+            Error::AlreadyRunning(PathBuf::new()),
+            Error::Newer { found: 2, known: 1 },
+            Error::Damaged(String::new()),
+            Error::Database { during: "x", source: Arc::new(rusqlite::Error::InvalidQuery) },
+            Error::spool("x", "written", full),
+            Error::Folder { path: PathBuf::new(), source: io() },
+            Error::Spool { name: String::new(), during: "x", source: io() },
+            Error::SpoolMissing(String::new()),
+            Error::Moved { what: "x", was: String::new() },
+            Error::NotFound("x"),
+            Error::Taken,
+            Error::Bad("x"),
+            Error::Closed,
+        ];
+        let labels: Vec<_> = errors.iter().map(Error::label).collect();
+        assert_eq!(labels, LABELS.iter().map(|(label, _)| *label).collect::<Vec<_>>());
+        assert_eq!(errors[4].class(), Class::Wait);
+    }
+
+    #[test]
+    fn the_source_is_not_in_the_sentence() {
+        let error =
+            Error::Folder { path: "/x".into(), source: Arc::new(std::io::Error::other("inner words")) };
+        assert!(!error.to_string().contains("inner words"));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}
