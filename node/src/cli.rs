@@ -6,7 +6,7 @@
 //! the verbs are clients of the local API (`crate::api`), or work on files alone.
 
 mod civil;
-mod client;
+pub(crate) mod client;
 mod config;
 pub(crate) mod exit;
 pub(crate) mod failure;
@@ -38,7 +38,6 @@ pub(crate) type Done = Result<u8, Failure>;
     name = "di-node",
     version,
     about = "公文電子交換節點：把放進資料夾的公文簽章、加密、送出；把收到的公文驗章、歸檔、回覆確認",
-    after_help = exit::HELP,
     disable_help_subcommand = true,
     subcommand_required = true,
     propagate_version = false
@@ -80,6 +79,8 @@ enum Verb {
     /// 檢查或顯示設定
     #[command(subcommand, disable_help_subcommand = true)]
     Config(config::Config),
+    /// 顯示說明
+    Help(Help),
     /// 印出訊息代號一覽（手冊用）
     #[command(hide = true)]
     Words(WordsArgs),
@@ -101,6 +102,13 @@ enum Pace {
     Fast,
     /// 每一步之間稍停
     Slow,
+}
+
+#[derive(Args, Debug)]
+struct Help {
+    /// 要看哪個命令的說明；states 說明各種狀態
+    #[arg(value_name = "命令")]
+    verb: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -130,7 +138,7 @@ pub(crate) fn call(args: impl IntoIterator<Item = OsString>, out: &mut Out) -> u
 
 /// The command with Chinese headings throughout.
 pub(crate) fn command() -> clap::Command {
-    usage::in_chinese(Cli::command(), true)
+    usage::in_chinese(Cli::command().after_help(exit::help()), true)
 }
 
 fn perform(cli: Cli, out: &mut Out) -> Done {
@@ -149,6 +157,7 @@ fn perform(cli: Cli, out: &mut Out) -> Done {
         Verb::Release(held) => held::send("release", &held, config, out),
         Verb::Abandon(held) => held::send("abandon", &held, config, out),
         Verb::Config(verb) => config::config(&verb, config, out),
+        Verb::Help(help) => usage::help(&help.verb, out),
         Verb::Words(words) => {
             out.text(&if words.markdown { crate::words::markdown() } else { crate::words::plain() })?;
             Ok(exit::OK)

@@ -139,16 +139,21 @@ mod tests {
         assert!(explain("from-the-future").contains("from-the-future"));
     }
 
+    /// What stands in the manual between two marks.
+    fn between<'a>(manual: &'a str, name: &str) -> &'a str {
+        let begin = format!("<!-- {name}: begin -->\n");
+        let from = manual.find(&begin).expect("begin mark") + begin.len();
+        let to = manual.find(&format!("<!-- {name}: end -->")).expect("end mark");
+        manual[from..to].trim()
+    }
+
     #[test]
-    fn the_manual_has_the_generated_table() {
+    fn the_manual_has_the_generated_tables() {
         let manual = include_str!("../../docs/manual.md");
-        let begin = "<!-- words: begin -->\n";
-        let end = "<!-- words: end -->";
-        let from = manual.find(begin).expect("begin mark") + begin.len();
-        let to = manual.find(end).expect("end mark");
         assert!(
-            manual[from..to].trim() == markdown().trim(),
+            between(manual, "words") == markdown().trim(),
             "docs/manual.md: replace what is between the marks by the output of `di-node words --markdown`"
         );
+        assert_eq!(between(manual, "states"), states::markdown().trim());
     }
 }

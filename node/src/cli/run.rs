@@ -2,15 +2,58 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::failure::Failure;
 use super::source::settings;
 use super::{Done, exit};
 
+/// Runs the service until SIGTERM, SIGINT or SIGHUP; a second signal ends it at once, as a crash would, which loses
+/// nothing.
 pub(super) fn run(config: Option<&Path>) -> Done {
-    let _ = settings(config)?;
-    Err(Failure::labelled(exit::INTERNAL, "no-runtime"))
+    let (settings, path) = settings(config)?;
+    crate::telemetry::init("info");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::labelled(exit::INTERNAL, "no-runtime").because(e))?;
+    runtime.block_on(async {
+        let fault = |e| Failure::labelled(exit::INTERNAL, "no-runtime").because(e);
+        let mut terminate = signal(SignalKind::terminate()).map_err(fault)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(fault)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(fault)?;
+        let code = settings.party.code.to_string();
+        let running = crate::start(settings).await.map_err(not_started)?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), member = code, config = %path.display(), "started");
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        tracing::info!("stopping");
+        tokio::select! {
+            () = running.stop() => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopped");
+        Ok(exit::OK)
+    })
 }
 
-pub(super) fn demo(_keep: Option<PathBuf>, _slow: bool) -> u8 {
-    exit::INTERNAL
+/// What kept the node from starting, in the words of its label.
+fn not_started(error: crate::Error) -> Failure {
+    let label = error.label().to_owned();
+    let code = match &error {
+        crate::Error::Read { .. } | crate::Error::Key { .. } | crate::Error::Lacks(_) => exit::CONFIG,
+        crate::Error::Folder { .. } | crate::Error::Apart { .. } => exit::CANNOT_CREATE,
+        _ => exit::UNAVAILABLE,
+    };
+    let what = format!("節點無法啟動：{}", crate::words::what(&label));
+    Failure::new(code, label, what).because(error)
+}
+
+/// A whole exchange on this machine.
+pub(super) fn demo(keep: Option<PathBuf>, slow: bool) -> u8 {
+    crate::demo::run(&crate::demo::Options { keep, slow })
 }

@@ -78,6 +78,28 @@ pub(crate) fn in_chinese(command: clap::Command, root: bool) -> clap::Command {
     command
 }
 
+/// `help [VERB …]`, and `help states`.
+pub(crate) fn help(verb: &[String], out: &mut Out) -> super::Done {
+    if let [one] = verb
+        && matches!(one.as_str(), "states" | "狀態")
+    {
+        let mut table = crate::table::Table::new(&["匣", "狀態", "代號", "意義"]);
+        for (kind, state, word, meaning) in crate::words::STATES {
+            let kind = if *kind == crate::words::BoxKind::Out { "發文匣" } else { "收文匣" };
+            table.row(&[kind, word, state, meaning].map(|s| (*s).to_owned()));
+        }
+        out.text(&table.render())?;
+        return Ok(exit::OK);
+    }
+    let mut args = vec!["di-node".to_owned()];
+    args.extend(verb.iter().cloned());
+    args.push("--help".to_owned());
+    match super::command().try_get_matches_from(args) {
+        Ok(_) => Ok(exit::USAGE),
+        Err(error) => Ok(report(&error, out)),
+    }
+}
+
 /// Prints help to `out`, or a usage error in Chinese to standard error; returns the exit code.
 pub(crate) fn report(error: &clap::Error, out: &mut Out) -> u8 {
     match error.kind() {

@@ -62,6 +62,10 @@ pub(super) const WORDS: &[Words] = &[
         "確認設定檔 center.receipt-certificate；向交換中心查證",
     ),
     w("outcome-invalid", "收到的回執無法驗證或與所送不符", "回執不採信但已保留；向對方或交換中心查證"),
+    // the link
+    w("link-connecting", "正在連線", "稍候；若一直如此，檢查網路與設定檔 center.address"),
+    w("clock-skew", "本機時間與交換中心相差過大", "校正本機時間（NTP）；在此之前不簽章，也不以時間為由退文"),
+    w("link-stopped", "服務正在停止", "等服務重新啟動"),
     // what arrives
     w("sealed-mismatch", "下載的內容與交換中心所列的不符", "程式會重新下載；若持續發生請通知交換中心"),
     w("transport-contradiction", "公文內容與交換中心所列的不符", "已退文；請對方重送"),
@@ -74,6 +78,8 @@ pub(super) const WORDS: &[Words] = &[
     ),
     w("scan-refused", "掃描程式判定檔案有害", "檔案已隔離並退文；通知發文機關"),
     w("scanner-down", "掃描程式沒有結果", "檢查掃描程式；恢復後會自動繼續"),
+    w("archive-failed", "歸檔或收文資料夾無法寫入", "檢查磁碟空間與權限；恢復後會自動繼續，不會重複收文"),
+    w("delivery-name", "歸檔位置的名稱不正確", "檢查歸檔與收文資料夾是否被人改動；保留現狀並附上代號回報"),
     // start
     w("file-unreadable", "設定檔所指的檔案無法讀取", "檢查路徑與權限；以 di-node config check 逐項檢查"),
     w("config-lacks", "設定不完整", "以 di-node config check 查看缺少哪一項"),
@@ -96,10 +102,12 @@ mod tests {
         let flow = crate::flow::LABELS.iter().copied();
         let act = crate::act::LABELS.iter().copied();
         let start = crate::LABELS.iter().copied();
+        let link = crate::link::LABELS.iter().copied();
+        let archive = crate::archive::LABELS.iter().map(|(l, _)| *l);
         let intake = crate::intake::LABELS.iter().map(|(l, _)| *l);
         super::super::assert_complete(
             super::WORDS,
-            flow.chain(act).chain(start).chain(intake).chain([store::DUPLICATE]),
+            flow.chain(act).chain(start).chain(intake).chain(link).chain(archive).chain([store::DUPLICATE]),
         );
     }
 }

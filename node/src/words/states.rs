@@ -61,6 +61,17 @@ pub fn inbound(state: Inbound, held: bool) -> &'static str {
     if held { "暫停" } else { word(Box::In, state.as_str()) }
 }
 
+/// The rows of the manual's table of states.
+#[cfg(test)]
+pub(super) fn markdown() -> String {
+    let row = |(kind, state, word, meaning): &(Box, &str, &str, &str)| {
+        let kind = if *kind == Box::Out { "發文匣" } else { "收文匣" };
+        format!("| {kind} | {word} | `{state}` | {meaning} |\n")
+    };
+    let head = "| 匣 | 狀態 | 代號 | 意義 |\n|---|---|---|---|\n".to_owned();
+    STATES.iter().map(row).fold(head, |text, row| text + &row)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
