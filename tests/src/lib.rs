@@ -3,11 +3,15 @@
 //! - [`site`]: center and nodes as real processes over what the demo keeps, for what only processes can show
 //!   (memory, CPU, kill -9, the command line).
 //!
+//! - [`world`]: center and nodes in this process, for everything else; [`pki`] makes their keys.
+//!
 //! The tests themselves are in `tests/`. Nothing depends on this crate.
 
 use std::path::PathBuf;
 
+pub mod pki;
 pub mod site;
+pub mod world;
 
 /// A program of this workspace, built beside the running test (`make test` builds it first).
 ///

@@ -167,7 +167,7 @@ fn decrypt(tools: &Tools, row: &InboundRow) -> Step<store::spool::Draft> {
         Err(error) => return Err(Outcome::Gone { label: error.label().into(), detail: error.to_string() }),
     };
     let mut draft = spool.create(&format!("open-{}.asice", row.id)).map_err(|e| store_trouble(&e))?;
-    let keys: Vec<&dyn UnwrapKey> = tools.parts.unwrap.iter().map(std::convert::AsRef::as_ref).collect();
+    let keys: Vec<&dyn UnwrapKey> = tools.parts.unwrap.iter().map(AsRef::as_ref).collect();
     let opened = {
         let mut out = BufWriter::with_capacity(1 << 16, &mut draft);
         let source = BufReader::with_capacity(1 << 16, sealed);
@@ -215,7 +215,7 @@ fn read(tools: &Tools, source: &mut BufReader<File>, verified: &Verified) -> Ste
     let unit = unit::judge(&limits, (&name, &di), sw, &verified.exchange.sender)?;
     // What was withheld is not missing: attachments by 不含附件, the roster by 行文單位保密.
     let withheld = verified.exchange.withheld > 0;
-    let roster = unit.letter.roster_file();
+    let roster = unit.roster_file.as_deref();
     for named in &unit.named {
         let excused = if Some(named.as_str()) == roster { unit.letter.hides_recipients() } else { withheld };
         if !excused && !verified.files.iter().any(|f| f.name == *named) {

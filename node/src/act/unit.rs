@@ -44,8 +44,10 @@ pub struct Unit {
     pub warnings: String,
     /// Whether an official DTD is breached.
     pub breaches: bool,
-    /// Bare names of all files that the DI names, besides the roster.
+    /// Bare names of all files that the DI names and needs.
     pub named: Vec<String>,
+    /// The roster among them.
+    pub roster_file: Option<String>,
 }
 
 /// One line of the roster, or the inline recipient: who is wanted.
@@ -152,7 +154,9 @@ pub fn judge(limits: &Limits, di: (&str, &[u8]), sw: Option<(&str, &[u8])>, send
     let about = about(&reading, sender);
     let mut breaches = reading.breaches_official();
     let mut labels: Vec<&str> = reading.problems.iter().map(|p| p.label).collect();
-    let named = reading.companions().iter().map(|c| c.file.clone()).collect();
+    let needed = reading.companions().iter().filter(|c| c.role != di_format::Role::Unreferenced);
+    let named = needed.map(|c| c.file.clone()).collect();
+    let roster_file = reading.roster_file().map(str::to_owned);
     let listed = match sw {
         Some((name, bytes)) => {
             let listed = di_format::read(bytes, limits);
@@ -168,7 +172,7 @@ pub fn judge(limits: &Limits, di: (&str, &[u8]), sw: Option<(&str, &[u8])>, send
     let letter = reading.letter.ok_or_else(|| bad(INVALID, di.0))?;
     labels.sort_unstable();
     labels.dedup();
-    Ok(Unit { letter, roster: listed, about, warnings: labels.join(" "), breaches, named })
+    Ok(Unit { letter, roster: listed, about, warnings: labels.join(" "), breaches, named, roster_file })
 }
 
 /// What our own node demands of a letter before it goes out, besides being accepted. Returns the mailbox that sends.

@@ -1,0 +1,155 @@
+//! A whole exchange: dropped, sealed, 系統確認, fetched, archived, delivered, 使用者確認.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use config::Transport;
+use store::state::{Document, Inbound, Line, Word};
+use tests::world::{Unit, World, to};
+
+async fn one_document(transport: Transport) {
+    let world = World::new(2, transport).await;
+    let unit = Unit::letter("函一", &[to(1)], &[("附件一.txt", b"hello"), ("附件二.pdf", &[7; 100_000])], &[]);
+    world.nodes[0].put(&unit);
+    let sent = world.nodes[0].until(&unit, Word::Confirmed).await;
+    let got = world.nodes[1].received(sent.document.id, Inbound::Confirmed).await;
+    assert_eq!(world.nodes[1].delivered(&got), unit.all(), "every byte, every name");
+    assert_eq!(sent.lines.len(), 1);
+    assert_eq!(sent.lines[0].state, Line::Confirmed);
+    assert_eq!(sent.containers.len(), 1, "signed once");
+    assert!(sent.lines[0].accepted_at.is_some() && sent.lines[0].archived_at.is_some());
+    assert!(world.nodes[1].config.folders.archive.join(&got.archive).exists());
+    assert!(!world.nodes[0].config.folders.drop.join("函一.di").exists(), "the original is gone");
+    world.nodes[0].store().verify_chain().unwrap();
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_drop_to_confirmed_archive_over_quic() {
+    one_document(Transport::Quic).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_drop_to_confirmed_archive_over_tcp() {
+    one_document(Transport::Tcp).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_to_three_with_without_attachments_and_on_paper() {
+    let world = World::new(3, Transport::Auto).await;
+    let recipients = [to(1).attachments(true), to(2).attachments(false)];
+    let unit = Unit::letter("三方", &recipients, &[("海報.txt", b"poster")], &["某某協會"]);
+    world.nodes[0].put(&unit);
+    let sent = world.nodes[0].until(&unit, Word::Confirmed).await;
+    let id = sent.document.id;
+    assert_eq!(sent.containers.len(), 2, "whole and reduced, each signed");
+    assert_eq!(sent.hints.iter().map(|h| h.name.as_str()).collect::<Vec<_>>(), ["某某協會"]);
+    let with = world.nodes[1].received(id, Inbound::Confirmed).await;
+    assert_eq!(world.nodes[1].delivered(&with), unit.all());
+    let without = world.nodes[2].received(id, Inbound::Confirmed).await;
+    assert_eq!(world.nodes[2].delivered(&without), unit.without_attachments());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invalid_letter_is_refused_with_its_reason_and_others_go_on() {
+    let world = World::new(2, Transport::Auto).await;
+    let good = Unit::letter("好的", &[to(1)], &[], &[]);
+    let mut bad = Unit::letter("壞的", &[to(1)], &[], &[]);
+    let text = String::from_utf8(bad.di.1.clone()).unwrap();
+    let begin = text.find("<主旨>").unwrap();
+    let end = text.find("</主旨>").unwrap() + "</主旨>".len();
+    bad.di.1 = format!("{}{}", &text[..begin], &text[end..]).into_bytes();
+    world.nodes[0].put(&bad);
+    world.nodes[0].put(&good);
+    let refused = world.nodes[0].until(&bad, Word::Refused).await;
+    assert_eq!(refused.document.state, Document::Refused);
+    assert!(di_format::LABELS.iter().any(|(label, _)| *label == refused.document.trouble.label));
+    assert!(refused.document.trouble.detail.contains("壞的.di:"), "{}", refused.document.trouble.detail);
+    world.nodes[0].until(&good, Word::Confirmed).await;
+    assert_eq!(world.nodes[1].inbox().len(), 1, "only the good one left the house");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_bad_code_is_listed_in_one_refusal() {
+    let world = World::new(2, Transport::Auto).await;
+    let unknown = |code: &str| tests::world::To { code: code.into(), name: code.into(), attachments: None };
+    let unit = Unit::letter("查無", &[to(1), unknown("XC99999998"), unknown("XC99999999")], &[], &[]);
+    world.nodes[0].put(&unit);
+    let refused = world.nodes[0].until(&unit, Word::Refused).await;
+    let trouble = &refused.document.trouble;
+    assert_eq!(trouble.label, "recipients-not-addressable");
+    assert!(trouble.detail.contains("XC99999998") && trouble.detail.contains("XC99999999"));
+    assert!(!trouble.detail.contains("XC00000002"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_recipient_can_not_open_comes_back_and_a_new_key_resends_it() {
+    // The directory names a second key of the recipient that its node does not have.
+    let mut world = World::registered(2, Transport::Auto, |_, _| {}).await;
+    world.put_entry("XC00000002", "乙機關", "enc2", 2);
+    for node in &mut world.nodes {
+        node.start().await;
+    }
+    let unit = Unit::letter("換鑰", &[to(1)], &[], &[]);
+    world.nodes[0].put(&unit);
+    // Sent back, sealed anew once by itself (the directory still says the same), sent back again.
+    let sent = tests::world::eventually("returned in the second round", || {
+        let row = world.nodes[0].outbox().into_iter().find(|row| row.word == Word::Returned)?;
+        let all = world.nodes[0].store().document(row.id).unwrap()?;
+        all.verdicts.iter().any(|v| v.round == 1).then_some(all)
+    })
+    .await;
+    assert_eq!(sent.lines[0].label, "recipient-key-changed");
+    assert_eq!(sent.containers.len(), 1, "not signed again");
+    assert_eq!(sent.parts.len(), 2);
+    // The key is there now; a person resends.
+    let pki = world.dir().join("pki");
+    let key = config::KeyFile {
+        key: Some(pki.join("XC00000002.enc2.key.pem")),
+        certificate: Some(pki.join("XC00000002.enc2.crt.pem")),
+        ..config::KeyFile::default()
+    };
+    world.nodes[1].stop().await;
+    world.nodes[1].config.keys.unwrap.push(key);
+    world.nodes[1].start().await;
+    let running = world.nodes[0].running.as_ref().unwrap();
+    let id = sent.document.id;
+    running.store().resend(id, Vec::new(), "王小明", "新卡已到", tests::world::now()).await.unwrap();
+    running.wake();
+    world.nodes[0].until(&unit, Word::Confirmed).await;
+    let got = world.nodes[1].received(id, Inbound::Confirmed).await;
+    assert_eq!(world.nodes[1].delivered(&got), unit.all());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_center_that_is_away_holds_nothing_up_but_the_sending() {
+    let mut world = World::new(2, Transport::Auto).await;
+    world.center_down().await;
+    let unit = Unit::letter("等待", &[to(1)], &[], &[]);
+    world.nodes[0].put(&unit);
+    world.nodes[0].until(&unit, Word::Claimed).await;
+    world.center_up().await;
+    let sent = world.nodes[0].until(&unit, Word::Confirmed).await;
+    assert_eq!(sent.document.trouble.attempts, 0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_down_gets_everything_when_it_is_back() {
+    let mut world = World::new(2, Transport::Auto).await;
+    world.nodes[1].stop().await;
+    let units: Vec<Unit> = (0..5).map(|n| Unit::letter(&format!("晚到{n}"), &[to(1)], &[], &[])).collect();
+    units.iter().for_each(|unit| world.nodes[0].put(unit));
+    for unit in &units {
+        world.nodes[0].until(unit, Word::Accepted).await;
+    }
+    world.nodes[1].start().await;
+    for unit in &units {
+        let sent = world.nodes[0].until(unit, Word::Confirmed).await;
+        let got = world.nodes[1].received(sent.document.id, Inbound::Confirmed).await;
+        assert_eq!(world.nodes[1].delivered(&got), unit.all());
+    }
+    world.stop().await;
+}
