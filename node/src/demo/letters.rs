@@ -66,7 +66,7 @@ pub(super) const LETTERS: &[Letter] = &[
         shows: "函，漏了主旨，必須退回並說明原因",
         serial: "0000103",
         files: &[file!("broken", "1150000103.sw"), file!("broken", "1150000103.di")],
-        end: End::Refused("di-invalid"),
+        end: End::Refused("element-missing"),
     },
     Letter {
         shows: "書函，三個受文者：一個含附件、一個不含附件、一個不在交換表單（紙本）",

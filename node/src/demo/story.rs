@@ -249,7 +249,7 @@ fn wrong_lines(serial: &str, document: &OutDocument, recipients: &[(usize, With)
             wrong.push(format!("第{serial}號的受文者 {} 沒有如預期確認", member.name));
         }
     }
-    if serial == "0000104" && !document.unmatched.iter().any(|name| name == ON_PAPER) {
+    if serial == "0000104" && !document.unmatched.iter().any(|name| name.contains(ON_PAPER)) {
         wrong.push(format!("第{serial}號沒有指出 {ON_PAPER} 可能為紙本"));
     }
     wrong
