@@ -5,7 +5,7 @@
 //! ([`failure::Failure`]). A closed pipe ends the program quietly. Nothing here decides anything about documents:
 //! the verbs are clients of the local API (`crate::api`), or work on files alone.
 
-mod civil;
+pub(crate) mod civil;
 pub(crate) mod client;
 mod config;
 pub(crate) mod exit;
@@ -92,7 +92,7 @@ struct Demo {
     #[arg(long, value_name = "目錄")]
     keep: Option<PathBuf>,
     /// 步調；slow 方便觀看
-    #[arg(long, value_enum, default_value_t = Pace::Fast)]
+    #[arg(long, value_enum, value_name = "步調", default_value_t = Pace::Fast)]
     pace: Pace,
 }
 

@@ -14,9 +14,7 @@ const ROOT: &str = "\
 {subcommands}
 
 選項：
-{options}
-
-{after-help}
+{options}{after-help}
 ";
 
 const GROUP: &str = "\
@@ -106,7 +104,7 @@ pub(crate) fn report(error: &clap::Error, out: &mut Out) -> u8 {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let text = error.render();
             let text = if out.colour() { text.ansi().to_string() } else { text.to_string() };
-            match out.text(&text) {
+            match out.text(&translated(&text)) {
                 Ok(()) => exit::OK,
                 Err(failure) => failure.report(),
             }
@@ -116,6 +114,19 @@ pub(crate) fn report(error: &clap::Error, out: &mut Out) -> u8 {
             exit::USAGE
         }
     }
+}
+
+/// What clap writes in English whatever the template.
+fn translated(help: &str) -> String {
+    let pairs = [
+        ("[OPTIONS]", "[選項]"),
+        ("[default: ", "[預設 "),
+        ("Possible values:", "可用的值："),
+        ("[possible values: ", "[可用的值 "),
+        ("選項:", "選項："),
+        ("引數:", "引數："),
+    ];
+    pairs.iter().fold(help.to_owned(), |text, (english, chinese)| text.replace(english, chinese))
 }
 
 /// A usage error as a Chinese sentence with what was meant and how to see the usage.
@@ -193,8 +204,8 @@ mod tests {
         for sub in command.get_subcommands_mut() {
             all.push(sub.render_long_help().to_string());
         }
-        for text in all {
-            for english in ["Usage", "Options", "Arguments", "Commands", "Print help", "possible values"] {
+        for text in all.iter().map(|text| translated(text)) {
+            for english in ["Usage", "OPTIONS", "Options", "Arguments", "Commands", "Print help", "ossible values", "default"] {
                 assert!(!text.contains(english), "{english} in:\n{text}");
             }
         }

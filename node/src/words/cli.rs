@@ -9,7 +9,6 @@ pub(super) const WORDS: &[Words] = &[
     w("id-ambiguous", "有多件公文的識別碼以此開頭", "多寫幾碼識別碼"),
     w("service-down", "節點服務沒有執行", "以 di-node run 或 systemctl start di-node 啟動服務後再試"),
     w("service-silent", "節點服務沒有在時限內回應", "稍後再試；若持續發生，查看服務的紀錄"),
-    w("service-refused", "節點服務拒絕這項要求", "依訊息改正後再試"),
     w("service-denied", "沒有使用節點服務的權限", "以執行服務的帳號執行（例如 sudo -u di-node di-node …）"),
     w("service-other-version", "節點服務的回應無法解讀", "命令列與服務版本不同；升級後請重新啟動服務"),
     w("output-failed", "無法寫出結果", "檢查磁碟空間與輸出目的地"),

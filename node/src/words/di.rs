@@ -76,6 +76,7 @@ pub(super) const WORDS: &[Words] = &[
     w("write-character", "要寫入的文字含有 XML 不允許的字元", "移除該字元"),
     w("write-missing", "缺少文別規定必要的內容", "補上該項內容"),
     w("write-value", "內容不是文別允許的值", "改為允許的值"),
+    w("write-invalid", "寫出的內容不合文別的規定", "請附上內容與代號回報"),
     w("write-unconfirmed", "這個文別沒有經確認的官方格式", "確定要產出時，另行指明接受未經確認的格式"),
 ];
 

@@ -69,6 +69,7 @@ pub(super) const WORDS: &[Words] = &[
     // what arrives
     w("sealed-mismatch", "下載的內容與交換中心所列的不符", "程式會重新下載；若持續發生請通知交換中心"),
     w("transport-contradiction", "公文內容與交換中心所列的不符", "已退文；請對方重送"),
+    w("wrong-sender", "公文的簽章者不是發文機關", "已退文；向發文機關查證後請其重送"),
     w("not-addressed-to-us", "公文的收文機關不是本機關", "已退文；請對方確認收文機關"),
     w("sender-not-in-directory", "發文機關不在地址簿中", "已暫停；向交換中心查證"),
     w(
