@@ -97,7 +97,9 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Init => commands::init(&load(&cli.config)?),
         Command::Member(command) => members::run(&load(&cli.config)?, command),
         Command::Registrar(command) => registrar::run(&cli.config, command),
-        Command::Announce(announce) => commands::announce(&load(&cli.config)?, &announce.title, &announce.body),
+        Command::Announce(announce) => {
+            commands::announce(&load(&cli.config)?, &announce.title, &announce.body)
+        }
         Command::Status(options) => commands::status(&load(&cli.config)?, options.json),
         Command::RestoreEpoch => commands::restore_epoch(&load(&cli.config)?),
         Command::Config(ConfigCommand::Check) => {

@@ -128,7 +128,10 @@ async fn greet(
             match decided.await {
                 Ok(Ok((guest, welcome))) => {
                     if !enter(house, &guest.member) {
-                        return refused(session::later(refusal::BUSY.refuse("too many connections of the member"), 10));
+                        return refused(session::later(
+                            refusal::BUSY.refuse("too many connections of the member"),
+                            10,
+                        ));
                     }
                     incoming.authenticated();
                     (Reply::Welcome(welcome), Some(guest))
@@ -187,7 +190,9 @@ async fn serve_one(
         _ => {}
     }
     match request {
-        Request::Submit { header, eager } => submit(house, guest, incoming, exchange, header, eager, trouble).await,
+        Request::Submit { header, eager } => {
+            submit(house, guest, incoming, exchange, header, eager, trouble).await
+        }
         Request::Watch { wait, .. } => {
             let reply = watch(house, guest, request, wait).await;
             send(incoming, exchange, &reply, trouble).await

@@ -152,8 +152,7 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(Error::database("opening the file"))?;
+    let connection = Connection::open_with_flags(path, flags).map_err(Error::database("opening the file"))?;
     let set = |connection: &Connection| {
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -172,9 +171,8 @@ fn migrate(connection: &mut Connection) -> Result<()> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(Error::database(doing))?;
-    let found: i64 = transaction
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(Error::database(doing))?;
+    let found: i64 =
+        transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(Error::database(doing))?;
     if found > known {
         return Err(Error::Schema { found, known });
     }
@@ -215,17 +213,15 @@ fn write_loop(connection: &Connection, queue: &Receiver<Job>) {
             tracing::error!(error = %source, "the writer cannot commit");
             let _ = connection.execute_batch("ROLLBACK");
         }
-        let full = committed
-            .as_ref()
-            .is_err_and(|e| e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
+        let full =
+            committed.as_ref().is_err_and(|e| e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
         for answer in done {
             answer(match (&committed, full) {
                 (Ok(()), _) => None,
                 (Err(_), true) => Some(Error::Full { path: PathBuf::from("center.db") }),
-                (Err(_), false) => Some(Error::Database {
-                    doing: "committing",
-                    source: rusqlite::Error::InvalidQuery,
-                }),
+                (Err(_), false) => {
+                    Some(Error::Database { doing: "committing", source: rusqlite::Error::InvalidQuery })
+                }
             });
         }
     }
@@ -244,11 +240,8 @@ mod tests {
                 let database = database.clone();
                 std::thread::spawn(move || {
                     database.write(move |c| {
-                        c.execute(
-                            "INSERT INTO announcement (time, title, body) VALUES (?1, '', '')",
-                            [i],
-                        )
-                        .map_err(Error::database("testing"))?;
+                        c.execute("INSERT INTO announcement (time, title, body) VALUES (?1, '', '')", [i])
+                            .map_err(Error::database("testing"))?;
                         if i % 2 == 0 { Ok(()) } else { Err(Error::Task) }
                     })
                 })
@@ -287,7 +280,9 @@ mod tests {
             })
             .unwrap();
         assert_ne!(database.foreign_writes().unwrap(), before);
-        other.write(|c| c.execute_batch("PRAGMA user_version = 99").map_err(Error::database("testing"))).unwrap();
+        other
+            .write(|c| c.execute_batch("PRAGMA user_version = 99").map_err(Error::database("testing")))
+            .unwrap();
         drop(other);
         assert!(matches!(Database::open(&path, true), Err(Error::Schema { found: 99, .. })));
     }

@@ -21,6 +21,10 @@ mod error;
 pub mod mailbox;
 mod mischief;
 mod network;
+#[cfg(test)]
+#[path = "../tests/whole/pki.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the whole-center tests")]
+mod pki;
 mod rate;
 mod session;
 mod wake;
@@ -81,9 +85,11 @@ pub async fn start_with(config: CenterConfig, clock: Clock) -> Result<Running> {
         if orphans > 0 {
             tracing::info!(orphans, "files that no row names were removed");
         }
-        Ok::<_, Error>((database, mailbox))
+        // before anyone can wait for news, so that no later write of another process is missed
+        let seen = mailbox.foreign_writes()?;
+        Ok::<_, Error>((database, mailbox, seen))
     });
-    let (database, mailbox) = opened.await.unwrap_or(Err(Error::Task))?;
+    let (database, mailbox, seen) = opened.await.unwrap_or(Err(Error::Task))?;
     let limits = wire::Limits {
         connections: config.limits.connections,
         per_address: config.limits.connections_per_member.max(64),
@@ -110,7 +116,7 @@ pub async fn start_with(config: CenterConfig, clock: Clock) -> Result<Running> {
         guests: std::sync::Mutex::default(),
     });
     tracing::info!(%address, center = config.code, "listening");
-    let work = tokio::spawn(listen(house.clone(), listener, config.keep.clone()));
+    let work = tokio::spawn(listen(house.clone(), listener, config.keep.clone(), seen));
     Ok(Running { address, house, database, work: Some(work) })
 }
 
@@ -150,8 +156,8 @@ impl Drop for Running {
     }
 }
 
-async fn listen(house: Arc<House>, mut listener: wire::Listener, keep: config::Keep) {
-    house.tasks.spawn(housekeeping(house.clone(), keep));
+async fn listen(house: Arc<House>, mut listener: wire::Listener, keep: config::Keep, seen: i64) {
+    house.tasks.spawn(housekeeping(house.clone(), keep, seen));
     loop {
         tokio::select! {
             () = house.stop.cancelled() => break,
@@ -171,8 +177,7 @@ async fn listen(house: Arc<House>, mut listener: wire::Listener, keep: config::K
 }
 
 /// Looks every other second whether another process wrote (an announcement, a member), and tidies every minute.
-async fn housekeeping(house: Arc<House>, keep: config::Keep) {
-    let mut seen = None;
+async fn housekeeping(house: Arc<House>, keep: config::Keep, mut seen: i64) {
     let mut looks = 0_u32;
     loop {
         tokio::select! {
@@ -181,12 +186,11 @@ async fn housekeeping(house: Arc<House>, keep: config::Keep) {
         }
         let mailbox = house.desk.mailbox.clone();
         match tokio::task::spawn_blocking(move || mailbox.foreign_writes()).await {
-            Ok(Ok(now)) => {
-                if seen.is_some_and(|before| before != now) {
-                    house.desk.wake.ring_all();
-                }
-                seen = Some(now);
+            Ok(Ok(now)) if now != seen => {
+                seen = now;
+                house.desk.wake.ring_all();
             }
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(error = error.chain(), "cannot look for foreign writes"),
             Err(_) => {}
         }

@@ -10,7 +10,7 @@ use crate::mailbox::sqlite::DAY;
 use crate::mailbox::{
     Content, Cursors, Fetched, INLINE, NewPart, Report, ReportLine, Reported, Source, Submitted, Upload,
 };
-use envelope::receipt::{Kind, Receipt, ReceiptLine, VerifiedReceipt, Verdict};
+use envelope::receipt::{Kind, Receipt, ReceiptLine, Verdict, VerifiedReceipt};
 use std::collections::HashSet;
 use wire::message::{
     Announcement, DirectoryAnswer, Offer, Outcome, PartHeader, Refusal, Reply, Request, Standing,
@@ -24,12 +24,7 @@ pub(crate) enum Answer {
     /// Take the body of this `Submit`, then [`finish`].
     Receive(Receive),
     /// Send this, then the source's bytes from the offset.
-    Body {
-        reply: Reply,
-        source: Source,
-        offset: u64,
-        left: u64,
-    },
+    Body { reply: Reply, source: Source, offset: u64, left: u64 },
 }
 
 /// Where a body goes.
@@ -213,7 +208,8 @@ fn wrong_header(desk: &Desk, member: &Member, header: &PartHeader, eager: bool) 
         return Some(refusal::TOO_LARGE.refuse(detail));
     }
     if header.addressees.len() > usize::from(desk.limits.addressees) {
-        let detail = format!("{} addressees, {} are allowed", header.addressees.len(), desk.limits.addressees);
+        let detail =
+            format!("{} addressees, {} are allowed", header.addressees.len(), desk.limits.addressees);
         return Some(refusal::TOO_MANY_ADDRESSEES.refuse(detail));
     }
     None
@@ -282,12 +278,14 @@ fn report(desk: &Desk, member: &Member, bundle: Vec<u8>, now: i64) -> Result<Rep
         Ok(receipt) => receipt,
         Err(e) => return invalid(format!("{} ({e})", e.label())),
     };
-    let Some(sender) = receipt.lines().first().map(|line| crate::organisation(&line.sender).to_owned()) else {
+    let Some(sender) = receipt.lines().first().map(|line| crate::organisation(&line.sender).to_owned())
+    else {
         return invalid("a bundle without lines".into());
     };
     for line in receipt.lines() {
         if !member.owns(&line.recipient) {
-            let mut no = refusal::RECEIPT_NOT_YOURS.refuse("a line is for a mailbox that is not the member's");
+            let mut no =
+                refusal::RECEIPT_NOT_YOURS.refuse("a line is for a mailbox that is not the member's");
             no.codes.extend(code(&line.recipient));
             return Ok(Reply::Refused(no));
         }
@@ -336,7 +334,10 @@ fn report(desk: &Desk, member: &Member, bundle: Vec<u8>, now: i64) -> Result<Rep
         }
         Reported::OtherDigests(document) => {
             tracing::warn!(member = member.code, sender, document = %hex(&document), "a report with other digests");
-            return invalid(format!("the digests of document {} are not those that were offered", hex(&document)));
+            return invalid(format!(
+                "the digests of document {} are not those that were offered",
+                hex(&document)
+            ));
         }
     })
 }
@@ -387,7 +388,10 @@ fn bytes_per_day(desk: &Desk, member: &Member) -> u64 {
 
 fn over_quota(now: i64) -> Refusal {
     let left = (DAY - now.rem_euclid(DAY)) / 1000 + 1;
-    later(refusal::QUOTA_EXCEEDED.refuse("the member's bytes of the day are used up"), u32::try_from(left).unwrap_or(60))
+    later(
+        refusal::QUOTA_EXCEEDED.refuse("the member's bytes of the day are used up"),
+        u32::try_from(left).unwrap_or(60),
+    )
 }
 
 fn refused(no: Refusal) -> Answer {
@@ -418,10 +422,14 @@ fn fitting<T>(mut items: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<T> {
 
 /// A code from inside a bundle, if it can travel in a refusal.
 fn code(text: &str) -> Option<String> {
-    (matches!(text.len(), 10 | 17) && text.bytes().all(|b| b.is_ascii_alphanumeric())).then(|| text.to_owned())
+    (matches!(text.len(), 10 | 17) && text.bytes().all(|b| b.is_ascii_alphanumeric()))
+        .then(|| text.to_owned())
 }
 
 /// Ids and digests as they are logged.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

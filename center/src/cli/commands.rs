@@ -69,23 +69,30 @@ pub(super) fn init(config: &CenterConfig) -> Result<()> {
     print(&format!("資料夾：{}", config.data.display()));
     print("TLS 憑證與金鑰、系統確認金鑰、信任根憑證、註冊單位憑證：都可以用。");
     if let Some(certificate) = &config.receipt.certificate {
-        print(&format!("請把系統確認憑證 {} 交給各會員（節點設定 center.receipt-certificate）。", certificate.display()));
+        print(&format!(
+            "請把系統確認憑證 {} 交給各會員（節點設定 center.receipt-certificate）。",
+            certificate.display()
+        ));
     }
     Ok(())
 }
 
 /// Makes the receipt key and its certificate if neither file exists.
 fn make_receipt_key(config: &CenterConfig) -> Result<()> {
-    let KeyFile { key: Some(key), certificate: Some(certificate), .. } = &config.receipt else { return Ok(()) };
+    let KeyFile { key: Some(key), certificate: Some(certificate), .. } = &config.receipt else {
+        return Ok(());
+    };
     if key.exists() || certificate.exists() {
         return Ok(());
     }
     let failed = |_| Error::file("make the key", key, std::io::Error::other("no key could be made"));
-    let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_3072).map_err(failed)?;
+    let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_3072)
+        .map_err(failed)?;
     let mut about = rcgen::CertificateParams::default();
     about.distinguished_name.push(rcgen::DnType::OrganizationName, config.code.as_str());
     about.distinguished_name.push(rcgen::DnType::CommonName, format!("{} receipts", config.code));
-    about.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature, rcgen::KeyUsagePurpose::ContentCommitment];
+    about.key_usages =
+        vec![rcgen::KeyUsagePurpose::DigitalSignature, rcgen::KeyUsagePurpose::ContentCommitment];
     let year = 1970 + i32::try_from(crate::now() / 31_556_952_000).unwrap_or(0);
     about.not_before = rcgen::date_time_ymd(year, 1, 1);
     about.not_after = rcgen::date_time_ymd(year + 10, 1, 1);
@@ -127,7 +134,8 @@ pub(super) fn announce(config: &CenterConfig, title: &str, body: &str) -> Result
     } else {
         body.to_owned()
     };
-    let too_long = |what: &str, most: usize| Error::Import { line: 1, why: format!("{what} 超過 {most} 位元組") };
+    let too_long =
+        |what: &str, most: usize| Error::Import { line: 1, why: format!("{what} 超過 {most} 位元組") };
     if title.trim().is_empty() || title.contains(['\n', '\r']) || title.len() > 600 {
         return Err(too_long("標題須為一行，不得", 600));
     }

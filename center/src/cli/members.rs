@@ -249,7 +249,8 @@ fn show(member: &Record, json: bool) {
     print(&format!("權限：{}", if member.may_send { "收文與發文" } else { "只能收文" }));
     print(&format!("固定位址：{}", addresses(member).join(" ")));
     print(&format!("信箱：{}", member.mailboxes.join(" ")));
-    let signer = member.signer.map_or_else(|| "（尚無登錄資料，不能登入）".to_owned(), |d| crate::session::hex(&d));
+    let signer =
+        member.signer.map_or_else(|| "（尚無登錄資料，不能登入）".to_owned(), |d| crate::session::hex(&d));
     print(&format!("簽章憑證 SHA-256：{signer}"));
     let Quotas { max_length, parts_per_minute, bytes_per_day } = member.quotas;
     let or_default = |n: Option<u64>| n.map_or_else(|| "依設定檔".to_owned(), |n| n.to_string());

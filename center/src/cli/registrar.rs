@@ -54,8 +54,8 @@ pub(super) fn run(config: &Path, command: &Registrar) -> Result<()> {
     let now = crate::now();
     let verified = envelope::directory::verify_entry(&entry, &anchors, now)
         .map_err(Error::envelope("the member's entry"))?;
-    let registration =
-        envelope::directory::countersign(&entry, &key, now).map_err(Error::envelope("the registration key"))?;
+    let registration = envelope::directory::countersign(&entry, &key, now)
+        .map_err(Error::envelope("the registration key"))?;
     commands::write_new(&options.output, &registration)?;
     print(&format!("信箱代碼：{}", verified.code));
     print(&format!("名稱：{}", verified.name));

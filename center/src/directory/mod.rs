@@ -3,8 +3,8 @@
 mod registry;
 mod sqlite;
 
-pub(crate) use registry::{make_folder, read_anchors};
 pub use registry::{NewMember, PutEntry, Quotas, Registry};
+pub(crate) use registry::{make_folder, read_anchors};
 pub use sqlite::SqliteDirectory;
 
 use crate::Network;

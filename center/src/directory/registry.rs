@@ -140,8 +140,12 @@ impl Registry {
                 })
                 .optional()
                 .map_err(Error::database(doing))?;
-            let mut put =
-                PutEntry { code: entry.code.clone(), name: entry.name.clone(), number: entry.number, changed: true };
+            let mut put = PutEntry {
+                code: entry.code.clone(),
+                name: entry.name.clone(),
+                number: entry.number,
+                changed: true,
+            };
             if let Some((number, bytes)) = held {
                 let number = u64::try_from(number).unwrap_or(0);
                 if bytes == registration {

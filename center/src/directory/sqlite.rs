@@ -59,9 +59,7 @@ fn look_up(c: &Connection, code: &str, entry: bool) -> Result<(Standing, Option<
             "SELECT m.suspended, CASE WHEN ?2 THEN e.registration END
              FROM entry e JOIN member m ON m.code = e.member WHERE e.code = ?1",
         )
-        .and_then(|mut s| {
-            s.query_row(params![code, entry], |r| Ok((r.get(0)?, r.get(1)?))).optional()
-        })
+        .and_then(|mut s| s.query_row(params![code, entry], |r| Ok((r.get(0)?, r.get(1)?))).optional())
         .map_err(Error::database("looking for an entry"))?;
     Ok(match found {
         None => (Standing::Unknown, None),
@@ -100,7 +98,8 @@ pub(super) fn member(c: &Connection, code: &str) -> Result<Option<Member>> {
             .prepare_cached("SELECT network FROM address WHERE member = ?1")?
             .query_map([code], |r| r.get::<_, String>(0))?
             .collect::<rusqlite::Result<_>>()?;
-        let mut entries = c.prepare_cached("SELECT code, signer FROM entry WHERE member = ?1 ORDER BY code")?;
+        let mut entries =
+            c.prepare_cached("SELECT code, signer FROM entry WHERE member = ?1 ORDER BY code")?;
         let mut rows = entries.query([code])?;
         while let Some(row) = rows.next()? {
             let mailbox: String = row.get(0)?;

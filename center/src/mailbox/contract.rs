@@ -105,7 +105,8 @@ pub(crate) fn keeps_and_gives(mailbox: &dyn Mailbox) {
 /// The same part again gives the first receipt; nothing is doubled, nothing is left behind.
 pub(crate) fn submits_once(mailbox: &dyn Mailbox) {
     let first = put(mailbox, 1, b"small", &[B]);
-    let mut again = part(&header(1, b"sealed differently", &[B]), Content::Bytes(b"sealed differently".to_vec()));
+    let mut again =
+        part(&header(1, b"sealed differently", &[B]), Content::Bytes(b"sealed differently".to_vec()));
     again.receipt = vec![9];
     let held = Held { manifest: first.manifest, receipt: vec![1, 2, 3] };
     assert_eq!(mailbox.submit(again).unwrap(), Submitted::Before(held.clone()));

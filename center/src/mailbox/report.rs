@@ -28,9 +28,7 @@ pub(super) fn keep(c: &Connection, report: &Report) -> Result<Reported> {
     c.prepare_cached(
         "INSERT INTO outcome (sender, reporter, digest, bundle, reported) VALUES (?1, ?2, ?3, ?4, ?5)",
     )
-    .and_then(|mut s| {
-        s.execute(params![report.sender, report.reporter, digest, report.bundle, report.at])
-    })
+    .and_then(|mut s| s.execute(params![report.sender, report.reporter, digest, report.bundle, report.at]))
     .map_err(Error::database("keeping a report"))?;
     let mut contradictions = Vec::new();
     for (line, found) in lines {
@@ -90,4 +88,3 @@ fn settle(c: &Connection, found: &Found, verdict: u8, at: i64) -> rusqlite::Resu
     }
     Ok(())
 }
-

@@ -205,9 +205,7 @@ impl Mailbox for SqliteMailbox {
     fn news(&self, member: &str, cursors: Cursors) -> Result<News> {
         let doing = "looking for news";
         self.database.read(|c| {
-            let newer = |sql: &str, after: u64| {
-                one::<bool>(c, sql, params![member, signed(after)], doing)
-            };
+            let newer = |sql: &str, after: u64| one::<bool>(c, sql, params![member, signed(after)], doing);
             Ok(News {
                 offers: newer(
                     "SELECT EXISTS (SELECT 1 FROM line WHERE member = ?1 AND settled IS NULL AND seq > ?2)",
@@ -316,7 +314,8 @@ fn submit(c: &Connection, part: &NewPart) -> Result<Submitted> {
         ])?;
         let id = c.last_insert_rowid();
         if let Content::Bytes(bytes) = &part.content {
-            c.prepare_cached("INSERT INTO body (part, bytes) VALUES (?1, ?2)")?.execute(params![id, bytes])?;
+            c.prepare_cached("INSERT INTO body (part, bytes) VALUES (?1, ?2)")?
+                .execute(params![id, bytes])?;
         }
         let mut line = c.prepare_cached(
             "INSERT INTO line (part, recipient, member, attachments) VALUES (?1, ?2, ?3, ?4)",
@@ -401,9 +400,7 @@ pub(crate) fn one<T: rusqlite::types::FromSql>(
     values: impl rusqlite::Params,
     doing: &'static str,
 ) -> Result<T> {
-    c.prepare_cached(sql)
-        .and_then(|mut s| s.query_row(values, |r| r.get(0)))
-        .map_err(Error::database(doing))
+    c.prepare_cached(sql).and_then(|mut s| s.query_row(values, |r| r.get(0))).map_err(Error::database(doing))
 }
 
 /// Rows up to, and if need be one past, the one that says stop.

@@ -54,7 +54,9 @@ pub(super) fn remove_orphans(database: &Database, files: &Files) -> Result<u64> 
     let names = |sql: &'static str| {
         database.read(|c| {
             c.prepare(sql)
-                .and_then(|mut s| s.query_map([], |r| r.get(0))?.collect::<rusqlite::Result<HashSet<String>>>())
+                .and_then(|mut s| {
+                    s.query_map([], |r| r.get(0))?.collect::<rusqlite::Result<HashSet<String>>>()
+                })
                 .map_err(Error::database("listing the files"))
         })
     };
