@@ -25,6 +25,8 @@ use crate::{error::chain, parts::Parts};
 mod ask;
 mod keep;
 mod session;
+#[cfg(test)]
+mod tests;
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]

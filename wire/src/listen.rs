@@ -30,7 +30,7 @@ use crate::{
 pub struct Limits {
     /// Connections at one time, both carriers together. 10,000.
     pub connections: usize,
-    /// Connections from one address: a node over TCP has up to 10. 64.
+    /// Connections from one address: a node over TCP has about 20. 64.
     pub per_address: usize,
     /// Handshakes at one time. 256.
     pub handshakes: usize,

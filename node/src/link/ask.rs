@@ -8,15 +8,13 @@ use tokio::{
 };
 use wire::{
     EAGER_LIMIT, Exchange, Lane, MAX_DIRECTORY_CODES, MAX_OPEN_PARTS, MAX_PAGE,
-    message::{
-        Announcement, DirectoryAnswer, Offer, OpenPart, Outcome, PartHeader, PartKey, Reply, Request,
-    },
+    message::{Announcement, DirectoryAnswer, Offer, OpenPart, Outcome, PartHeader, PartKey, Reply, Request},
 };
 
 use super::{Error, Link};
 
 /// Bodies below this have turns of their own, so that no large ones keep them waiting. Bytes.
-pub const SMALL: u64 = 1_000_000;
+pub(super) const SMALL: u64 = 1_000_000;
 
 impl Link {
     /// Submits the sealed bytes in the file `path` and returns the center's receipt (DER). Goes on from where the center
@@ -127,7 +125,8 @@ impl Link {
         let mut all: Vec<DirectoryAnswer> = Vec::with_capacity(codes.len());
         while let Some(rest) = codes.get(all.len()..).filter(|rest| !rest.is_empty()) {
             let asked = rest.get(..rest.len().min(MAX_DIRECTORY_CODES)).unwrap_or(rest);
-            let Reply::Directory { answers } = self.ask(&Request::Directory { codes: asked.to_vec() }).await?
+            let Reply::Directory { answers } =
+                self.ask(&Request::Directory { codes: asked.to_vec() }).await?
             else {
                 return Err(wire::Error::Unexpected("directory").into());
             };
@@ -177,9 +176,7 @@ impl Link {
     /// A turn for a body of that length.
     fn turn(&self, length: u64) -> impl Future<Output = Result<SemaphorePermit<'_>, Error>> {
         let turns = if length < SMALL { &self.inner.small } else { &self.inner.large };
-        async move {
-            turns.acquire().await.map_err(|_| Error::Down { label: super::STOPPED.to_owned() })
-        }
+        async move { turns.acquire().await.map_err(|_| Error::Down { label: super::STOPPED.to_owned() }) }
     }
 }
 
