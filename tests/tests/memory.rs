@@ -114,19 +114,13 @@ fn by_default_two_hundred_megabytes_are_refused_with_a_remedy() {
     let _sender = site.node(from);
     let _ = drop_letter(&site.folder(from, "drop"), "0009002", from, &[to], &[("bin", &big_bytes())]);
     let note = eventually("a note in failed/", Duration::from_secs(60), || {
-        let failed = site.folder(from, "failed");
-        let folder = fs::read_dir(failed)
-            .ok()?
-            .filter_map(Result::ok)
-            .find(|e| e.file_name().to_string_lossy().contains("0009002"))?;
-        let texts: Vec<_> = if folder.path().is_dir() {
-            fs::read_dir(folder.path()).ok()?.filter_map(Result::ok).map(|e| e.path()).collect()
-        } else {
-            vec![folder.path()]
-        };
-        texts.into_iter().filter(|p| p.extension().is_some_and(|e| e == "txt")).find_map(|p| {
-            fs::read_to_string(p).ok().filter(|t| t.contains("too-large") || t.contains("limit"))
-        })
+        let failed = fs::read_dir(site.folder(from, "failed")).ok()?.filter_map(Result::ok);
+        let named = failed.map(|e| e.path()).find(|p| {
+            let name = p.file_name().unwrap().to_string_lossy().into_owned();
+            name.starts_with("0009002") && name.ends_with(".txt")
+        })?;
+        fs::read_to_string(named).ok()
     });
-    assert!(note.contains("document"), "the note names the setting to change:\n{note}");
+    assert!(note.contains("document-too-large"), "the note has the label:\n{note}");
+    assert!(note.contains("處理："), "the note says what to do:\n{note}");
 }
