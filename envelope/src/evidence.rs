@@ -203,7 +203,7 @@ pub fn verify<R: Read + Seek>(file: &mut R, trust: &Trust) -> Result<Report, Err
     let examined = Examined { checked: &checked, trust };
     let mut center_links = Vec::new();
     let mut times = Vec::new();
-    let none = RecipientEvidence::default();
+    let none = file::Found::default();
     for addressee in &checked.exchange.recipients {
         let evidence = opened.recipients.iter().find(|r| r.code == addressee.code).unwrap_or(&none);
         if evidence.center_receipts.is_empty() {

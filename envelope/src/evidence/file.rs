@@ -6,12 +6,15 @@ use crate::key::Certificate;
 use crate::{container, hex, receipt, sha256, xml, zip};
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::rc::Rc;
 
 const INDEX: &str = "index.xml";
 const CONTAINER: &str = "container.asice";
 const NAMESPACE: &str = "urn:di-exchange:1";
 /// The most entries of an evidence file: several receipts for each of many recipients.
 const MAX_ENTRIES: usize = 20_000;
+/// All receipts and registrations together, bytes: they are held in memory.
+const MAX_RECEIPTS: u64 = 256 * 1024 * 1024;
 
 /// Writes an evidence file around a container of `container_len` bytes. `certificates` are those used beside the ones
 /// that the signatures carry themselves.
@@ -89,7 +92,17 @@ pub fn write(
 /// What lies in an evidence file; the container as offset and length.
 pub(super) struct Evidence {
     pub(super) container: (u64, u64),
-    pub(super) recipients: Vec<RecipientEvidence>,
+    pub(super) recipients: Vec<Found>,
+}
+
+/// What an evidence file has of one recipient. A receipt that several share is in memory once.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) code: String,
+    pub(super) enc: Option<Certificate>,
+    pub(super) registration: Option<Rc<[u8]>>,
+    pub(super) center_receipts: Vec<Rc<[u8]>>,
+    pub(super) receiver_receipts: Vec<Rc<[u8]>>,
 }
 
 pub(super) fn open<R: Read + Seek>(file: &mut R) -> Result<Evidence, Error> {
@@ -129,7 +142,7 @@ pub(super) fn open<R: Read + Seek>(file: &mut R) -> Result<Evidence, Error> {
         return Err(bad());
     }
     let mut recipients = Vec::new();
-    let mut used = Vec::new();
+    let (mut loaded, mut total) = (HashMap::new(), 0);
     for element in xml::children(root).ok_or_else(bad)? {
         let [code, enc] =
             xml::attributes(element, NAMESPACE, "recipient", ["code", "enc"]).ok_or_else(bad)?;
@@ -137,13 +150,23 @@ pub(super) fn open<R: Read + Seek>(file: &mut R) -> Result<Evidence, Error> {
             "" => None,
             digest => Some(certificates.get(digest).cloned().ok_or_else(bad)?),
         };
-        let mut recipient = RecipientEvidence { code: code.to_owned(), enc, ..RecipientEvidence::default() };
+        let mut recipient = Found { code: code.to_owned(), enc, ..Found::default() };
         for part in xml::children(element).ok_or_else(bad)? {
             let kind = part.tag_name().name();
             let [name] = xml::attributes(part, NAMESPACE, kind, ["file"]).ok_or_else(bad)?;
-            let entry = by_name.get(name).ok_or_else(bad)?;
-            used.push(name);
-            let der = zip::load(file, entry, receipt::MAX_RECEIPT as u64)?;
+            let der = match loaded.get(name) {
+                Some(der) => Rc::clone(der),
+                None => {
+                    let entry = by_name.get(name).ok_or_else(bad)?;
+                    total += entry.size;
+                    if total > MAX_RECEIPTS {
+                        return Err(Error::TooLarge { what: "all receipts together", limit: MAX_RECEIPTS });
+                    }
+                    let der: Rc<[u8]> = zip::load(file, entry, receipt::MAX_RECEIPT as u64)?.into();
+                    loaded.insert(name, Rc::clone(&der));
+                    der
+                }
+            };
             match kind {
                 "registration" => recipient.registration = Some(der),
                 "center-receipt" => recipient.center_receipts.push(der),
@@ -153,9 +176,7 @@ pub(super) fn open<R: Read + Seek>(file: &mut R) -> Result<Evidence, Error> {
         }
         recipients.push(recipient);
     }
-    used.iter().for_each(|name| {
-        by_name.remove(name);
-    });
+    by_name.retain(|name, _| !loaded.contains_key(name));
     if let Some(name) = by_name.into_keys().next() {
         return Err(Error::UnlistedEntry { name: name.to_owned() });
     }
