@@ -95,9 +95,9 @@ CREATE TABLE outcome (
     digest   BLOB NOT NULL,
     bundle   BLOB NOT NULL,
     reported INTEGER NOT NULL,
-    UNIQUE (sender, seq),
-    UNIQUE (reporter, digest)
+    UNIQUE (sender, seq)
 ) STRICT;
+CREATE INDEX outcome_repeat ON outcome (reporter, digest);
 
 CREATE TABLE upload (
     id       INTEGER PRIMARY KEY,

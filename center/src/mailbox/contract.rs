@@ -204,6 +204,24 @@ pub(crate) fn reports(mailbox: &dyn Mailbox) {
     assert_eq!(mailbox.outcomes(A, 0, 100, 1).unwrap().len(), 1, "at least one, however large");
     assert_eq!(seqs(mailbox, B, 0).len(), 1, "only the second is left");
 
+    // B archived round 0 and is asked again with round 1: the receipt of round 0 settles it too, and is forwarded anew
+    let mut resent = header(1, b"one, sealed anew", &[B]);
+    resent.key.round = 1;
+    let content = Content::Bytes(b"one, sealed anew".to_vec());
+    assert_eq!(mailbox.submit(part(&resent, content)).unwrap(), Submitted::Kept);
+    assert_eq!(mailbox.report(verdict(&one, B, 1, 1)).unwrap(), fine);
+    assert_eq!(mailbox.report(verdict(&one, B, 1, 1)).unwrap(), Reported::Before);
+    assert_eq!(seqs(mailbox, B, 0).len(), 1, "round 1 is settled");
+    assert_eq!(mailbox.outcomes(A, 0, 100, usize::MAX).unwrap().len(), 3);
+    // a return of round 0 says nothing about round 1 of another try
+    let mut again = header(2, b"two, sealed anew", &[B]);
+    again.key.round = 1;
+    let content = Content::Bytes(b"two, sealed anew".to_vec());
+    assert_eq!(mailbox.submit(part(&again, content)).unwrap(), Submitted::Kept);
+    mailbox.report(verdict(&two, B, 2, 6)).unwrap();
+    assert_eq!(seqs(mailbox, B, 0).len(), 1, "round 1 of the second still waits");
+    let two = again;
+
     let mut mixed = verdict(&two, B, 1, 3);
     mixed.lines.push(ReportLine { document: [77; 16], ..mixed.lines[0].clone() });
     assert_eq!(mailbox.report(mixed).unwrap(), Reported::NoLine([77; 16]));
@@ -214,7 +232,7 @@ pub(crate) fn reports(mailbox: &dyn Mailbox) {
     foreign.reporter = C.into();
     assert_eq!(mailbox.report(foreign).unwrap(), Reported::NoLine([2; 16]), "B's line, reported by C");
     assert_eq!(seqs(mailbox, B, 0).len(), 1, "all or nothing");
-    assert_eq!(mailbox.outcomes(A, 0, 100, usize::MAX).unwrap().len(), 2);
+    assert_eq!(mailbox.outcomes(A, 0, 100, usize::MAX).unwrap().len(), 4);
 }
 
 /// Cursors, announcements, the open list, the epoch and the quota.

@@ -1,6 +1,6 @@
 //! Where sealed parts, mailbox lines, receipts and announcements are kept.
 //!
-//! [`Mailbox`] is the seam: `session` knows nothing else. [`contract`] (tests) holds every implementation to the same
+//! [`Mailbox`] is the seam: `session` knows nothing else. The tests in `contract` hold every implementation to the same
 //! promises. All calls block and return after what they did is durable.
 
 #[cfg(test)]
@@ -38,8 +38,9 @@ pub trait Mailbox: Send + Sync + 'static {
     fn offers(&self, member: &str, after: u64, limit: u16) -> Result<Vec<Waiting>>;
     /// The bytes of a line of a member.
     fn body(&self, member: &str, seq: u64) -> Result<Fetched>;
-    /// Keeps a bundle for its sender and settles its lines; or says why not. All or nothing. A bundle that is kept
-    /// already changes nothing.
+    /// Keeps a bundle for its sender and settles its lines; or says why not. All or nothing. A confirmation also settles
+    /// later rounds of the same container for the same recipient, who archived it once and for all. A bundle that is
+    /// kept already and settles nothing new changes nothing.
     fn report(&self, report: Report) -> Result<Reported>;
     /// Bundles for a sender above `after`, at most `limit` of them and about `bytes` in all.
     fn outcomes(&self, member: &str, after: u64, limit: u16, bytes: usize) -> Result<Vec<Outcome>>;

@@ -15,15 +15,16 @@ pub(super) fn keep(c: &Connection, report: &Report) -> Result<Reported> {
         params![report.reporter, digest],
         "looking for a repeated report",
     )?;
-    if before {
-        return Ok(Reported::Before);
-    }
-    let mut lines = Vec::with_capacity(report.lines.len());
+    let mut targets = Vec::with_capacity(report.lines.len());
     for line in &report.lines {
         match find(c, &report.reporter, line)? {
-            Ok(found) => lines.push((line, found)),
+            Ok(found) => targets.extend(found.into_iter().map(|found| (line, found))),
+            Err(_) if before => {}
             Err(no) => return Ok(no),
         }
+    }
+    if before && targets.iter().all(|(_, found)| found.verdict.is_some()) {
+        return Ok(Reported::Before);
     }
     c.prepare_cached(
         "INSERT INTO outcome (sender, reporter, digest, bundle, reported) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -31,28 +32,37 @@ pub(super) fn keep(c: &Connection, report: &Report) -> Result<Reported> {
     .and_then(|mut s| s.execute(params![report.sender, report.reporter, digest, report.bundle, report.at]))
     .map_err(Error::database("keeping a report"))?;
     let mut contradictions = Vec::new();
-    for (line, found) in lines {
+    for (line, found) in targets {
         match found.verdict {
-            Some(verdict) if verdict == i64::from(line.verdict) => {}
-            Some(_) => contradictions.push(line.document),
             None => settle(c, &found, line.verdict, report.at).map_err(Error::database("settling a line"))?,
+            Some(verdict) if verdict == i64::from(line.verdict) || found.later => {}
+            Some(_) => contradictions.push(line.document),
         }
     }
     Ok(Reported::Kept { contradictions })
 }
 
+/// A mailbox line that a receipt line answers.
 struct Found {
     seq: i64,
     part: i64,
     verdict: Option<i64>,
+    /// It is of a later round than the receipt.
+    later: bool,
 }
 
-fn find(c: &Connection, reporter: &str, line: &ReportLine) -> Result<std::result::Result<Found, Reported>> {
-    let run = || -> rusqlite::Result<std::result::Result<Found, Reported>> {
+/// The mailbox line of exactly these digests, and, for a confirmation, those of later rounds with the same container:
+/// their recipient has it in its archive and answers with the receipt of the first time (DESIGN §2.4).
+fn find(
+    c: &Connection,
+    reporter: &str,
+    line: &ReportLine,
+) -> Result<std::result::Result<Vec<Found>, Reported>> {
+    let run = || -> rusqlite::Result<std::result::Result<Vec<Found>, Reported>> {
         let mut statement = c.prepare_cached(
-            "SELECT l.seq, l.part, l.verdict, p.manifest, p.signature, p.sealed
+            "SELECT l.seq, l.part, l.verdict, p.manifest, p.signature, p.sealed, p.round
              FROM part p JOIN line l ON l.part = p.id
-             WHERE p.member = ?1 AND p.document = ?2 AND p.round = ?3 AND p.sender = ?4
+             WHERE p.member = ?1 AND p.document = ?2 AND p.round >= ?3 AND p.sender = ?4
                AND l.recipient = ?5 AND l.member = ?6",
         )?;
         let mut rows = statement.query(params![
@@ -63,15 +73,19 @@ fn find(c: &Connection, reporter: &str, line: &ReportLine) -> Result<std::result
             line.recipient,
             reporter
         ])?;
-        let mut no = Reported::NoLine(line.document);
+        let (mut found, mut no) = (Vec::new(), Reported::NoLine(line.document));
         while let Some(r) = rows.next()? {
-            let digests: [Digest; 3] = [r.get(3)?, r.get(4)?, r.get(5)?];
-            if digests == [line.manifest, line.signature, line.sealed] {
-                return Ok(Ok(Found { seq: r.get(0)?, part: r.get(1)?, verdict: r.get(2)? }));
+            let [manifest, signature, sealed]: [Digest; 3] = [r.get(3)?, r.get(4)?, r.get(5)?];
+            let later = r.get::<_, u16>(6)? > line.round;
+            let same = manifest == line.manifest && signature == line.signature;
+            let answers = if later { line.verdict == CONFIRMED } else { sealed == line.sealed };
+            if same && answers {
+                found.push(Found { seq: r.get(0)?, part: r.get(1)?, verdict: r.get(2)?, later });
+            } else if !later {
+                no = Reported::OtherDigests(line.document);
             }
-            no = Reported::OtherDigests(line.document);
         }
-        Ok(Err(no))
+        Ok(if found.is_empty() { Err(no) } else { Ok(found) })
     };
     run().map_err(Error::database("looking for a mailbox line"))
 }
@@ -88,3 +102,6 @@ fn settle(c: &Connection, found: &Found, verdict: u8, at: i64) -> rusqlite::Resu
     }
     Ok(())
 }
+
+/// 使用者確認 in a receipt line.
+const CONFIRMED: u8 = envelope::receipt::Verdict::Confirmed as u8;
