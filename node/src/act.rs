@@ -12,6 +12,7 @@ use std::sync::Arc;
 use config::NodeConfig;
 use store::Store;
 use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::flow::{Fault, Outcome, Why};
 use crate::link::Link;
@@ -46,6 +47,8 @@ pub struct Tools {
     pub cores: Arc<Semaphore>,
     /// Rung when there is something new to decide.
     pub wake: Arc<Notify>,
+    /// Cancelled when the node stops and waits no longer: an act is then given up, and that is recorded.
+    pub cut: CancellationToken,
     /// Unix milliseconds; the loop's clock.
     pub clock: fn() -> i64,
 }
@@ -102,6 +105,8 @@ pub const LABELS: &[&str] = &[
     directory::BAD_CODES,
     directory::UNTRUSTED,
     directory::SET_BACK,
+    directory::OWN_MISSING,
+    directory::OWN_KEY,
     submit::RECEIPT_INVALID,
     fetch::MISMATCH,
     open::CONTRADICTION,

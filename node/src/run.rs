@@ -37,8 +37,8 @@ pub fn now() -> i64 {
 
 /// How long something that gave no answer (disk, scanner, key) is left alone before one more try finds out.
 const PROBE: i64 = 15_000;
-/// How long jobs may take to end at a stop.
-const GRACE: Duration = Duration::from_secs(8);
+/// How long jobs may take to end at a stop, and how long to record that they were cut off.
+const GRACE: Duration = Duration::from_secs(4);
 /// Reports to the center at a time.
 const REPORTS: usize = 4;
 /// Looked at at least so often, whatever was (not) reported.
@@ -169,15 +169,26 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
             Some(_) = run.jobs.join_next() => {}
         }
     }
-    run.facts.send_modify(|facts| facts.stopping = true);
-    let ending = async { while run.jobs.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, ending).await.is_err() {
-        tracing::warn!("some jobs did not end in time; they are begun again at the next start");
-        run.jobs.shutdown().await;
-    }
+    run.end().await;
 }
 
 impl Run {
+    /// Lets jobs end; then cuts them off, which they record, so that no stop looks like a death.
+    async fn end(mut self) {
+        self.facts.send_modify(|facts| facts.stopping = true);
+        for cut in [false, true] {
+            if cut {
+                self.tools.cut.cancel();
+            }
+            let ending = async { while self.jobs.join_next().await.is_some() {} };
+            if tokio::time::timeout(GRACE, ending).await.is_ok() {
+                return;
+            }
+        }
+        tracing::warn!("some jobs did not end in time; they are begun again at the next start");
+        self.jobs.shutdown().await;
+    }
+
     /// A restart is an event for all that waits.
     async fn begin(&mut self) {
         let labels = Why::ALL.iter().map(|why| why.label().to_owned()).collect();
@@ -238,14 +249,17 @@ impl Run {
         });
         let Some(up) = up else { return };
         tracing::info!(carrier = %up.carrier, "logged in at the center");
+        let first = self.tools.store.cursors().is_ok_and(|cursors| cursors.epoch == [0; 16]);
         match self.tools.store.epoch(up.welcome.epoch, now()).await {
             Ok(true) => {
-                tracing::warn!("the center begins a new epoch");
+                if !first {
+                    tracing::warn!("the center begins a new epoch");
+                }
                 self.tools.link.seen(Cursors::default());
                 self.tools.directory.forget();
                 self.pumps.want_all();
             }
-            Ok(false) => self.pumps.want_news(),
+            Ok(false) => self.pumps.want_connected(),
             Err(error) => tracing::error!(%error, "the center's epoch could not be recorded"),
         }
         self.wake(&[Why::Link, Why::Trust, Why::Clock, Why::Permission]).await;
@@ -290,7 +304,7 @@ impl Run {
             failed |= self.notes().is_err();
         }
         if facts.link {
-            for kind in self.pumps.due(facts.now) {
+            for kind in self.pumps.due(facts.now, facts.clock) {
                 self.spawn(Work::Pump(kind));
             }
         }

@@ -67,6 +67,7 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
         directory: Directory::default(),
         cores: Arc::new(Semaphore::new(cores)),
         wake: Arc::clone(&wake),
+        cut: CancellationToken::new(),
         clock: now,
     };
     let api = tokio::spawn(api::serve(socket, local, stop_run.clone()));

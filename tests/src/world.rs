@@ -98,7 +98,7 @@ impl World {
         transport: Transport,
         change: impl Fn(usize, &mut NodeConfig),
     ) -> Self {
-        node::telemetry::init("warn");
+        node::telemetry::init("off");
         let dir = tempfile::Builder::new().prefix("di-world-").tempdir().expect("temporary folder");
         let keys = dir.path().join("pki");
         tokio::task::spawn_blocking({

@@ -3,7 +3,7 @@
 
 use config::Transport;
 use store::state::{Document, Inbound, Line, Word};
-use tests::world::{Unit, World, to};
+use tests::world::{Unit, World, eventually, to};
 
 async fn one_document(transport: Transport) {
     let world = World::new(2, transport).await;
@@ -94,7 +94,7 @@ async fn what_the_recipient_can_not_open_comes_back_and_a_new_key_resends_it() {
     let unit = Unit::letter("換鑰", &[to(1)], &[], &[]);
     world.nodes[0].put(&unit);
     // Sent back, sealed anew once by itself (the directory still says the same), sent back again.
-    let sent = tests::world::eventually("returned in the second round", || {
+    let sent = eventually("returned in the second round", || {
         let row = world.nodes[0].outbox().into_iter().find(|row| row.word == Word::Returned)?;
         let all = world.nodes[0].store().document(row.id).unwrap()?;
         all.verdicts.iter().any(|v| v.round == 1).then_some(all)
@@ -151,5 +151,152 @@ async fn a_node_that_was_down_gets_everything_when_it_is_back() {
         let got = world.nodes[1].received(sent.document.id, Inbound::Confirmed).await;
         assert_eq!(world.nodes[1].delivered(&got), unit.all());
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recipients_that_must_not_learn_of_each_other_get_a_container_of_their_own() {
+    let world = World::new(3, Transport::Auto).await;
+    let recipients = [to(1), to(2)];
+    let mut unit = Unit::letter("保密", &recipients, &[("附件.txt", b"x")], &[]);
+    let (code, name) = tests::pki::MEMBERS[0];
+    let mut letter = Unit::draft(code, name, "保密", &recipients, &[("附件.txt", b"x")], &[]);
+    letter.originals =
+        vec![di_format::Entry { name: di_format::Name::Group(String::new()), attachments: None }];
+    unit.di.1 = di_format::write::letter(&letter).unwrap();
+    world.nodes[0].put(&unit);
+    let sent = world.nodes[0].until(&unit, Word::Confirmed).await;
+    assert_eq!(sent.parts.len(), 2, "one seal for each");
+    assert_eq!(sent.containers.len(), 2, "one container for each");
+    let mut without_roster = unit.all();
+    without_roster.retain(|(name, _)| !name.ends_with(".sw"));
+    for (node, other) in [(1, "XC00000003"), (2, "XC00000002")] {
+        let got = world.nodes[node].received(sent.document.id, Inbound::Confirmed).await;
+        assert_eq!(world.nodes[node].delivered(&got), without_roster, "no roster");
+        let archive = world.nodes[node].config.folders.archive.join(&got.archive);
+        for (file, bytes) in everything_below(&archive) {
+            let found = bytes.windows(other.len()).any(|w| w == other.as_bytes());
+            assert!(!found, "{} names the other recipient", file.display());
+        }
+    }
+    world.stop().await;
+}
+
+fn everything_below(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            out.extend(everything_below(&path));
+        } else {
+            out.push((path.clone(), std::fs::read(&path).unwrap()));
+        }
+    }
+    out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secret_letters_do_not_go_out_unless_allowed() {
+    let secret = |name: &str| {
+        let mut unit = Unit::letter(name, &[to(1)], &[], &[]);
+        let (code, sender) = tests::pki::MEMBERS[0];
+        let mut letter = Unit::draft(code, sender, name, &[to(1)], &[], &[]);
+        letter.classification.level = Some("密".into());
+        unit.di.1 = di_format::write::letter(&letter).unwrap();
+        unit
+    };
+    let world = World::new(2, Transport::Auto).await;
+    let unit = secret("密件");
+    world.nodes[0].put(&unit);
+    let refused = world.nodes[0].until(&unit, Word::Refused).await;
+    assert_eq!(refused.document.trouble.label, "secret-not-electronic");
+    assert!(world.nodes[1].inbox().is_empty());
+    world.stop().await;
+
+    let allow = |_, config: &mut config::NodeConfig| config.secret_letters = config::SecretLetters::Allow;
+    let world = World::with(2, Transport::Auto, allow).await;
+    world.nodes[0].put(&unit);
+    world.nodes[0].until(&unit, Word::Confirmed).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_bytes_twice_are_held_until_a_person_decides() {
+    let world = World::new(2, Transport::Auto).await;
+    let unit = Unit::letter("重按", &[to(1)], &[], &[]);
+    world.nodes[0].put(&unit);
+    world.nodes[0].until(&unit, Word::Confirmed).await;
+    world.nodes[0].put(&unit);
+    let held = eventually("held", || world.nodes[0].outbox().into_iter().find(|row| row.trouble.held)).await;
+    assert_eq!(held.trouble.label, store::DUPLICATE);
+    assert_eq!(world.nodes[1].inbox().len(), 1);
+    let running = world.nodes[0].running.as_ref().unwrap();
+    let target = store::queue::Target::Document(held.id);
+    running.store().release(target, "王小明", "要再送一次", tests::world::now()).await.unwrap();
+    running.wake();
+    let again = world.nodes[1].received(held.id, Inbound::Confirmed).await;
+    assert!(again.duplicate_of.is_some(), "疑似重複 at the other end, but delivered");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scanner_decides_before_the_archive_and_its_silence_is_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("scan.sh");
+    let verdict = folder.path().join("verdict");
+    let text = format!("#!/bin/sh\ntest -d \"$1\" || exit 7\nexit $(cat {})\n", verdict.display());
+    std::fs::write(&script, text).unwrap();
+    std::fs::write(&verdict, "3").unwrap();
+    let command = vec!["/bin/sh".to_owned(), script.display().to_string()];
+    let with_scan = |n, config: &mut config::NodeConfig| {
+        if n == 1 {
+            config.scan.command = command.clone();
+        }
+    };
+    let mut world = World::with(2, Transport::Auto, with_scan).await;
+    let unit = Unit::letter("掃毒", &[to(1)], &[], &[]);
+    world.nodes[0].put(&unit);
+    let waits = eventually("waits for the scanner", || {
+        world.nodes[1].inbox().into_iter().find(|row| row.trouble.label == "waits-for-scanner")
+    })
+    .await;
+    assert_eq!((waits.state, waits.trouble.attempts), (Inbound::Fetched, 0), "no attempt is spent");
+    assert!(everything_below(&world.nodes[1].config.folders.inbox).is_empty(), "nothing is delivered");
+    // Clean after a restart, which is an event for all that waits.
+    world.nodes[1].stop().await;
+    std::fs::write(&verdict, "0").unwrap();
+    world.nodes[1].start().await;
+    world.nodes[0].until(&unit, Word::Confirmed).await;
+    std::fs::write(&verdict, "1").unwrap();
+    let infected = Unit::letter("中毒", &[to(1)], &[], &[]);
+    world.nodes[0].put(&infected);
+    let returned = world.nodes[0].until(&infected, Word::Returned).await;
+    assert_eq!(returned.lines[0].label, "scan-refused");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receive_only_node_leaves_the_drop_folder_alone_and_still_confirms() {
+    let second = |n, config: &mut config::NodeConfig| config.receive_only = n == 1;
+    let world = World::with(2, Transport::Auto, second).await;
+    let (code, name) = tests::pki::MEMBERS[1];
+    let own = Unit::letter_from(code, name, "不送", &[to(0)], &[], &[]);
+    world.nodes[1].put(&own);
+    let unit = Unit::letter("只收", &[to(1)], &[], &[]);
+    world.nodes[0].put(&unit);
+    world.nodes[0].until(&unit, Word::Confirmed).await;
+    assert!(world.nodes[1].outbox().is_empty());
+    assert!(world.nodes[1].config.folders.drop.join("不送.di").exists());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_in_anothers_name_is_refused() {
+    let world = World::new(2, Transport::Auto).await;
+    let (code, name) = tests::pki::MEMBERS[2];
+    let unit = Unit::letter_from(code, name, "冒名", &[to(1)], &[], &[]);
+    world.nodes[0].put(&unit);
+    let refused = world.nodes[0].until(&unit, Word::Refused).await;
+    assert_eq!(refused.document.trouble.label, "sender-not-ours");
     world.stop().await;
 }

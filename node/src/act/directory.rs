@@ -21,6 +21,11 @@ pub const UNTRUSTED: &str = "directory-entry-untrusted";
 /// Label: the center gave an entry with a lower number than before.
 pub const SET_BACK: &str = "directory-entry-set-back";
 
+/// Event: the directory has no entry for us that verifies.
+pub const OWN_MISSING: &str = "own-entry-missing";
+/// Event: the directory's entry names a certificate of ours that we have no key of.
+pub const OWN_KEY: &str = "own-entry-other-key";
+
 /// How long an answer of the directory is used without asking again.
 const FRESH: i64 = 10 * 60 * 1_000;
 
@@ -92,6 +97,37 @@ pub async fn look_up_one(tools: &Tools, code: &str) -> Step<Option<Known>> {
     Ok(look_up(tools, std::slice::from_ref(&code), false).await?.remove(&code))
 }
 
+/// Compares what the directory says of us with the keys that we have; a difference is an alarm, once a day or login.
+///
+/// # Errors
+/// Waits for the link; those of the store.
+pub async fn check_own(tools: &Tools) -> Step<()> {
+    let codes = [tools.config.party.code.to_string()];
+    let found = look_up(tools, &codes, true).await?;
+    let entry = found.into_values().next().and_then(|known| known.entry);
+    let parts = &tools.parts;
+    let (event, detail) = match entry {
+        None => (OWN_MISSING, String::new()),
+        Some(entry) if !parts.unwrap.iter().any(|key| key.certificate() == entry.enc) => {
+            (OWN_KEY, format!("encryption, serial {}", entry.enc.serial_hex()))
+        }
+        Some(entry) if parts.sign.certificate() != entry.sign => {
+            (OWN_KEY, format!("signature, serial {}", entry.sign.serial_hex()))
+        }
+        Some(_) => return Ok(()),
+    };
+    tracing::error!(label = event, detail, "the directory does not say of us what is true");
+    let entry = store::journal::NewEntry {
+        actor: store::NODE.into(),
+        event: event.into(),
+        about: store::journal::About::Node,
+        detail,
+        alarm: true,
+    };
+    tools.store.journal(entry, tools.now()).await.map_err(|e| store_trouble(&e))?;
+    Ok(())
+}
+
 fn verify(tools: &Tools, answers: Vec<wire::message::DirectoryAnswer>) -> Step<Vec<(String, Known)>> {
     let now = tools.now();
     let mut out = Vec::with_capacity(answers.len());
@@ -135,11 +171,11 @@ fn entry(
     if stored.as_deref() == Some(der) {
         return Ok(Some(Arc::new(entry)));
     }
-    if let Some(old) = stored.as_deref().and_then(|old| number_of(tools, old, now)) {
-        if entry.number < old {
-            let detail = format!("{}: number {} after {old}", answer.code, entry.number);
-            return Err(Outcome::Fault(Fault::permanent(SET_BACK, detail)));
-        }
+    if let Some(old) = stored.as_deref().and_then(|old| number_of(tools, old, now))
+        && entry.number < old
+    {
+        let detail = format!("{}: number {} after {old}", answer.code, entry.number);
+        return Err(Outcome::Fault(Fault::permanent(SET_BACK, detail)));
     }
     tools.store.set_meta(&key, der.to_vec()).wait().map_err(|e| store_trouble(&e))?;
     Ok(Some(Arc::new(entry)))

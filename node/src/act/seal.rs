@@ -69,7 +69,7 @@ pub async fn seal(tools: &Tools, row: &DocumentRow) -> Step<Sealing> {
         return Err(Outcome::Bad { label: unit::TOO_MANY.into(), detail });
     }
     let created = row.claimed_at;
-    tools.blocking(move |tools| make(tools, id, created, read, resolved, &known)).await
+    tools.blocking(move |tools| make(tools, id, created, &read, resolved, &known)).await
 }
 
 /// Reads and judges what lies in the work folder.
@@ -193,7 +193,7 @@ fn make(
     tools: &Tools,
     id: [u8; 16],
     created: i64,
-    read: Read,
+    read: &Read,
     resolved: Vec<(String, Wanted)>,
     known: &HashMap<String, Known>,
 ) -> Step<Sealing> {
@@ -203,8 +203,9 @@ fn make(
         let entry = known.get(code).and_then(|k| k.entry.clone()).ok_or(Outcome::Stopped)?;
         to.push((code.clone(), line.attachments, entry));
     }
+    let most = most_addressees(tools);
     let mut placed: HashMap<String, (u16, u16, envelope::Digest)> = HashMap::new();
-    for plan in plans(&read, to) {
+    for plan in plans(read, to) {
         let exchange = Exchange {
             document: id,
             kind: read.unit.about.kind.clone(),
@@ -226,9 +227,9 @@ fn make(
             written
         };
         let path = file.path();
-        for (group, members) in groups(&plan.to, written.length).enumerate() {
+        for (group, members) in groups(&plan.to, written.length, most).enumerate() {
             let group = u16::try_from(group).unwrap_or(u16::MAX);
-            let part = part(tools, id, plan.variant, group, 0, &path, written.length, members)?;
+            let part = part(tools, id, plan.variant, group, 0, path, written.length, members)?;
             sealing.parts.push(part);
             for (code, entry) in members {
                 directory::keep(tools, &entry.enc)?;
@@ -270,10 +271,17 @@ fn refused(error: &envelope::Error) -> Outcome {
     }
 }
 
-/// Groups of at most [`GROUP`], or of as many as keep the header no larger than the body.
-fn groups<T>(to: &[T], body: u64) -> impl Iterator<Item = &[T]> {
+/// Groups of at most [`GROUP`], or of as many as keep the header no larger than the body; never more than `most`.
+fn groups<T>(to: &[T], body: u64, most: usize) -> impl Iterator<Item = &[T]> {
     let fit = usize::try_from(body / RECIPIENT).unwrap_or(usize::MAX);
-    to.chunks(fit.clamp(GROUP, usize::from(wire::MAX_ADDRESSEES)))
+    to.chunks(fit.max(GROUP).min(most.max(1)))
+}
+
+/// Most addressees of a part that the center takes, as far as it is known.
+fn most_addressees(tools: &Tools) -> usize {
+    let state = tools.link.state();
+    let told = state.borrow().up().map(|up| up.welcome.max_addressees);
+    usize::from(told.unwrap_or(500).min(wire::MAX_ADDRESSEES))
 }
 
 /// Seals the container at `path` to one group.
@@ -336,6 +344,7 @@ pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
     let id = row.id;
     tools
         .blocking(move |tools| {
+            let most = most_addressees(tools);
             let mut resending = Resending { document: id, round, ..Resending::default() };
             for container in &outgoing.containers {
                 let members: Vec<_> = to
@@ -350,7 +359,7 @@ pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
                 if !path.exists() {
                     return Err(Outcome::Fault(Fault::permanent(CONTAINER_GONE, container.file.clone())));
                 }
-                for (group, members) in groups(&members, container.size).enumerate() {
+                for (group, members) in groups(&members, container.size, most).enumerate() {
                     let group = u16::try_from(group).unwrap_or(u16::MAX);
                     let variant = container.variant;
                     let new = part(tools, id, variant, group, round, &path, container.size, members)?;
@@ -378,9 +387,11 @@ mod tests {
     #[test]
     fn small_letters_go_in_groups_of_fifty_and_large_ones_in_one() {
         let to = vec![(); 120];
-        let sizes = |body| groups(&to, body).map(<[()]>::len).collect::<Vec<_>>();
+        let sizes = |body| groups(&to, body, 1_000).map(<[()]>::len).collect::<Vec<_>>();
         assert_eq!(sizes(5_000), [50, 50, 20]);
         assert_eq!(sizes(30_000), [75, 45], "header no larger than the body");
         assert_eq!(sizes(10_000_000), [120]);
+        let few: Vec<_> = groups(&to, 10_000_000, 40).map(<[()]>::len).collect();
+        assert_eq!(few, [40, 40, 40], "never more than the center takes");
     }
 }

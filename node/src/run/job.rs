@@ -78,7 +78,7 @@ impl Done {
             Ticket::Pump(Kind::Offers) => Dirty { inbound: true, reports: true, ..none },
             Ticket::Pump(Kind::Outcomes) => Dirty { documents: true, notes: true, ..none },
             Ticket::Pump(Kind::OpenList) => Dirty { parts: true, ..none },
-            Ticket::Pump(Kind::Announcements | Kind::Sweep) => none,
+            Ticket::Pump(Kind::Announcements | Kind::Sweep | Kind::Own) => none,
         }
     }
 }
@@ -121,20 +121,22 @@ pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Fa
             received(tools, *row, act, facts).instrument(span).await
         }
         Work::Answers(rows) => answer::sign(tools, rows).await,
-        Work::Report(receipt) => answer::report(tools, &receipt).await,
+        Work::Report(receipt) => unless_cut(tools, answer::report(tools, &receipt)).await,
         Work::Deliver(rows) => each(rows, |row| upkeep::deliver(tools, row)).await,
         Work::Notes(rows) => each(rows, |row| upkeep::note(tools, row)).await,
-        Work::Pump(kind) => pump(tools, kind).await,
+        Work::Pump(kind) => unless_cut(tools, pump(tools, kind)).await,
     };
     let mut away = Vec::new();
     if let Err(outcome) = &result {
         match outcome {
             Outcome::Fault(fault) => {
+                let (label, detail) = (&fault.label, &fault.detail);
                 if let Class::Wait(why) = fault.class {
                     away.push(why);
+                    tracing::debug!(?ticket, label, detail, "a step waits");
+                } else {
+                    tracing::warn!(?ticket, label, detail, "a step did not end well");
                 }
-                let (label, detail) = (&fault.label, &fault.detail);
-                tracing::warn!(?ticket, label, detail, "a step did not end well");
             }
             Outcome::Bad { label, detail } | Outcome::Gone { label, detail } => {
                 tracing::warn!(?ticket, label, detail, "a step did not end well");
@@ -165,6 +167,7 @@ async fn pump(tools: &Tools, kind: Kind) -> Step<()> {
         Kind::Announcements => upkeep::announcements(tools).await?,
         Kind::OpenList => return upkeep::open_list(tools).await,
         Kind::Sweep => return upkeep::sweep(tools).await,
+        Kind::Own => return act::directory::check_own(tools).await,
     }
     // The next watch at the center goes on from here.
     let store::meta::Cursors { offers, outcomes, announcements, .. } =
@@ -219,11 +222,11 @@ async fn document(tools: &Tools, row: &DocumentRow, act: Act) -> Step<()> {
     }
     record.pace.attempts = begin(tools, target, act).await?;
     let outcome = match act {
-        Act::Seal => match act::seal::seal(tools, row).await {
+        Act::Seal => match unless_cut(tools, act::seal::seal(tools, row)).await {
             Ok(sealing) => recorded(tools.store.sealed(sealing, tools.now()).await),
             Err(outcome) => outcome,
         },
-        _ => match act::seal::reseal(tools, row).await {
+        _ => match unless_cut(tools, act::seal::reseal(tools, row)).await {
             Ok(resending) => recorded(tools.store.resent(resending, tools.now()).await),
             Err(outcome) => outcome,
         },
@@ -242,6 +245,15 @@ async fn document(tools: &Tools, row: &DocumentRow, act: Act) -> Step<()> {
     }
 }
 
+/// The act, unless the node stops and cannot wait for it any longer.
+async fn unless_cut<T>(tools: &Tools, act: impl Future<Output = Step<T>>) -> Step<T> {
+    tokio::select! {
+        biased;
+        result = act => result,
+        () = tools.cut.cancelled() => Err(Outcome::Stopped),
+    }
+}
+
 /// The outcome of a step whose record is its last act.
 fn recorded<T>(result: Result<T, store::Error>) -> Outcome {
     told(result.map(drop).map_err(|e| act::store_trouble(&e)))
@@ -254,7 +266,7 @@ async fn part(tools: &Tools, row: &PartRow, act: Act) -> Step<()> {
         return setback(tools, target, outbound::set_apart(), Outcome::Stopped).await;
     }
     record.pace.attempts = begin(tools, target, act).await?;
-    let outcome = match act::submit::submit(tools, row).await {
+    let outcome = match unless_cut(tools, act::submit::submit(tools, row)).await {
         Ok(accepted) => {
             let stored = tools.store.accepted(row.id, accepted.receipt, accepted.at, tools.now());
             recorded(stored.await)
@@ -315,7 +327,7 @@ async fn received(
 /// One act of a received document with its record.
 async fn one(tools: &Tools, row: &mut InboundRow, act: Act, heard: &mut Heard) -> Step<()> {
     if act == Act::Fetch {
-        let file = fetch::fetch(tools, row).await?;
+        let file = unless_cut(tools, fetch::fetch(tools, row)).await?;
         let fetched = tools.store.fetched(row.id, row.offer.round, &file, tools.now());
         fetched.await.map_err(|e| act::store_trouble(&e))?;
         row.state = Inbound::Fetched;
@@ -323,7 +335,7 @@ async fn one(tools: &Tools, row: &mut InboundRow, act: Act, heard: &mut Heard) -
         row.trouble = store::outbound::Trouble { due: Some(0), ..Default::default() };
         return Ok(());
     }
-    let archiving = act::open::open(tools, row.id, heard).await?;
+    let archiving = unless_cut(tools, act::open::open(tools, row.id, heard)).await?;
     row.staged.clone_from(&archiving.staged);
     row.delivered.clone_from(&archiving.delivered);
     let duplicate = tools.store.archived(archiving, tools.now()).await.map_err(|e| act::store_trouble(&e))?;

@@ -8,10 +8,13 @@ pub(crate) enum Kind {
     Announcements,
     OpenList,
     Sweep,
+    /// Our own directory entry.
+    Own,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Offers, Self::Outcomes, Self::Announcements, Self::OpenList, Self::Sweep];
+    const ALL: [Self; 6] =
+        [Self::Offers, Self::Outcomes, Self::Announcements, Self::OpenList, Self::Sweep, Self::Own];
 
     const fn index(self) -> usize {
         match self {
@@ -20,6 +23,7 @@ impl Kind {
             Self::Announcements => 2,
             Self::OpenList => 3,
             Self::Sweep => 4,
+            Self::Own => 5,
         }
     }
 
@@ -28,7 +32,7 @@ impl Kind {
         match self {
             Self::Offers | Self::Outcomes => 60_000,
             Self::Announcements => 600_000,
-            Self::OpenList | Self::Sweep => 86_400_000,
+            Self::OpenList | Self::Sweep | Self::Own => 86_400_000,
         }
     }
 }
@@ -45,7 +49,7 @@ struct Pump {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Pumps([Pump; 5]);
+pub(crate) struct Pumps([Pump; 6]);
 
 impl Pumps {
     fn want(&mut self, kinds: &[Kind]) {
@@ -61,17 +65,24 @@ impl Pumps {
         self.want(&[Kind::Offers, Kind::Outcomes, Kind::Announcements]);
     }
 
+    /// Connected (again): what came meanwhile, and whether the directory still says of us what is true.
+    pub(crate) fn want_connected(&mut self) {
+        self.want_news();
+        self.want(&[Kind::Own]);
+    }
+
     /// A new epoch: everything is compared.
     pub(crate) fn want_all(&mut self) {
         self.want(&Kind::ALL);
     }
 
-    /// What to begin now; counted as running from here on.
-    pub(crate) fn due(&mut self, now: i64) -> Vec<Kind> {
+    /// What to begin now; counted as running from here on. Nothing that judges by time while the clocks differ.
+    pub(crate) fn due(&mut self, now: i64, clock: bool) -> Vec<Kind> {
         let mut out = Vec::new();
         for kind in Kind::ALL {
             let Some(pump) = self.0.get_mut(kind.index()) else { continue };
-            if !pump.running && (pump.wanted || pump.at <= now) {
+            let judges = matches!(kind, Kind::Outcomes | Kind::Own);
+            if !pump.running && (clock || !judges) && (pump.wanted || pump.at <= now) {
                 (pump.running, pump.wanted) = (true, false);
                 out.push(kind);
             }
