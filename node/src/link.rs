@@ -231,7 +231,7 @@ impl Link {
         let keeper = keep::Keeper {
             link: link.clone(),
             connector,
-            session: Arc::new(session),
+            session,
             first: config.retry.connect_first.0,
             longest: config.retry.connect_longest.0,
             clock,
@@ -289,7 +289,7 @@ const OTHERS: usize = 4;
 fn told(error: &wire::Error) -> (String, String) {
     let label = match error {
         wire::Error::Credential(source) => {
-            source.downcast_ref::<session::Error>().map_or(error.label(), session::Error::label)
+            source.downcast_ref::<session::Error>().map_or_else(|| error.label(), session::Error::label)
         }
         _ => error.label(),
     };

@@ -18,7 +18,7 @@ use super::{Cursors, Link, LinkState, STOPPED, Up, session::Session, told};
 pub(super) struct Keeper {
     pub(super) link: Link,
     pub(super) connector: Connector,
-    pub(super) session: Arc<Session>,
+    pub(super) session: Session,
     /// The first pause after a failure, and the longest.
     pub(super) first: Duration,
     pub(super) longest: Duration,
@@ -30,7 +30,7 @@ impl Keeper {
         let mut failures = 0_u32;
         while !stop.is_cancelled() {
             let attempt = tokio::select! {
-                attempt = self.connector.connect(self.session.clone()) => attempt,
+                attempt = self.connector.connect(Arc::new(self.session.clone())) => attempt,
                 () = stop.cancelled() => break,
             };
             let error = match attempt {

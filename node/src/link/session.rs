@@ -41,7 +41,11 @@ impl Error {
     }
 }
 
-pub(super) struct Session {
+/// Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Session(Arc<Inner>);
+
+struct Inner {
     member: String,
     center: String,
     key: Arc<dyn SigningKey>,
@@ -66,17 +70,34 @@ impl Session {
         file: PathBuf,
         clock: fn() -> i64,
     ) -> Self {
-        Self { member, center, key, file, clock, current: Mutex::new(None) }
+        Self(Arc::new(Inner { member, center, key, file, clock, current: Mutex::new(None) }))
     }
 
-    async fn get(&self, challenge: &Challenge) -> Result<Arc<Credential>, Error> {
+    /// In a task of its own: a card that is slower than the connection's deadline still gives a statement, for the next try.
+    async fn get(&self, center_time: i64) -> Result<Arc<Credential>, Error> {
+        let inner = self.0.clone();
+        tokio::spawn(async move { inner.get(center_time).await }).await.map_err(|_| Error::BrokenOff)?
+    }
+
+    /// The center did not take the login. If it is not quite new, the next one begins with another; a new one is kept, so
+    /// that a center that refuses everything costs no card operations.
+    pub(super) async fn doubt(&self) {
+        let mut current = self.0.current.lock().await;
+        let now = (self.0.clock)();
+        if current.as_ref().is_some_and(|current| now > current.not_before + EARLIER + MARGIN) {
+            *current = None;
+            let _ = std::fs::remove_file(&self.0.file);
+        }
+    }
+}
+
+impl Inner {
+    async fn get(&self, center_time: i64) -> Result<Arc<Credential>, Error> {
         let mut current = self.current.lock().await;
         let now = (self.clock)();
         // The center judges by its clock, we by ours: both must find it valid.
         let lasts = |current: &Current| {
-            [now, challenge.time]
-                .iter()
-                .all(|at| (current.not_before..current.not_after - MARGIN).contains(at))
+            [now, center_time].iter().all(|at| (current.not_before..current.not_after - MARGIN).contains(at))
         };
         if current.is_none() {
             *current = self.load();
@@ -84,7 +105,7 @@ impl Session {
         if let Some(current) = current.as_ref().filter(|current| lasts(current)) {
             return Ok(current.credential.clone());
         }
-        let skew = challenge.time.saturating_sub(now);
+        let skew = center_time.saturating_sub(now);
         if skew.abs() > MAX_SKEW {
             return Err(Error::ClockSkew(skew));
         }
@@ -114,17 +135,6 @@ impl Session {
             .map_err(Error::Sign)?;
         tracing::info!(not_after, "a login statement was signed");
         Ok(Current { credential: Arc::new(Credential { statement, key }), not_before, not_after })
-    }
-
-    /// The center did not take it. If it is not quite new, the next login begins with another; a new one is kept, so that a
-    /// center that refuses everything costs no card operations.
-    pub(super) async fn doubt(&self) {
-        let mut current = self.current.lock().await;
-        let now = (self.clock)();
-        if current.as_ref().is_some_and(|current| now > current.not_before + EARLIER + MARGIN) {
-            *current = None;
-            let _ = std::fs::remove_file(&self.file);
-        }
     }
 
     /// What an earlier run left, if it is this member's, this center's and this certificate's.
@@ -164,11 +174,11 @@ impl Session {
 
 impl Credentials for Session {
     fn member(&self) -> &str {
-        &self.member
+        &self.0.member
     }
 
     fn credential<'a>(&'a self, challenge: &'a Challenge) -> CredentialFuture<'a> {
-        Box::pin(async { Ok(self.get(challenge).await?) })
+        Box::pin(async { Ok(self.get(challenge.time).await?) })
     }
 }
 

@@ -100,6 +100,47 @@ fn a_proof_holds_for_its_own_facts_only() {
     assert!(SessionKey::from_pkcs8(&[0x30, 0x00]).is_err());
 }
 
+/// openssl has the last word on what the proof is: ECDSA with SHA-256 over the fields of protocol §3.2.
+#[test]
+fn openssl_verifies_a_proof_over_the_documented_bytes() {
+    let key = SessionKey::generate().unwrap();
+    let facts = ProofFacts {
+        version: Version::V1,
+        member: MEMBER,
+        center: CENTER,
+        nonce: &[1; 32],
+        exporter: &[2; 32],
+    };
+    let fields: [&[u8]; 7] =
+        [b"di-exchange login", &[0, 1], b"node", b"XC00000001", b"9941", &[1; 32], &[2; 32]];
+    let mut input = Vec::new();
+    for (field, length) in fields.iter().zip([17, 2, 4, 10, 4, 32, 32]) {
+        input.extend_from_slice(&[0, 0, 0, length]);
+        input.extend_from_slice(field);
+    }
+    assert_eq!(wire::login::proof_input(&facts), input);
+
+    // SubjectPublicKeyInfo of a P-256 point (RFC 5480).
+    let mut spki = vec![0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+    spki.extend([0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00]);
+    spki.extend(key.public());
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let output = std::process::Command::new("openssl")
+        .args(["dgst", "-sha256", "-keyform", "DER", "-verify"])
+        .arg(file("key.der", &spki))
+        .arg("-signature")
+        .arg(file("proof", &key.prove(&facts).unwrap()))
+        .arg(file("input", &input))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// Never gives a login.
 struct Dawdler;
 
