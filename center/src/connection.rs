@@ -1,13 +1,13 @@
 //! One connection: the opening (hello, challenge, login, welcome), then its requests, each in a task of its own.
 //!
-//! What is asked is decided in `admission` and `session`; here bodies move, replies leave, and mischief strikes.
+//! What is asked is decided in `admission` and `session`; here replies leave and mischief strikes, and `bodies` moves bytes.
 
 use crate::admission::{self, Asked, Guest};
+use crate::bodies::{Interrupted, send_body, take_body};
 use crate::database::locked;
 use crate::desk::Desk;
 use crate::directory::Member;
 use crate::error::{Error, Result};
-use crate::mailbox::{Content, Source, Upload};
 use crate::mischief::{Mischief, Trouble};
 use crate::session::{self, Answer, Receive};
 use std::collections::HashMap;
@@ -294,97 +294,19 @@ async fn submit(
             incoming.close().await;
             return Ok(());
         }
-        Err(Interrupted::Refused(no, complete)) => {
-            exchange.send(&Reply::Refused(no)).await?;
-            // unread bytes are still on their way: a QUIC stream can end so, a TCP connection cannot
-            if complete || exchange.carrier() == wire::Carrier::Quic {
-                exchange.finish().await?;
+        Err(Interrupted::Refused(no, rest)) => {
+            // a QUIC stream can be answered and stopped; on TCP the rest of the body is passed over first
+            if exchange.carrier() == wire::Carrier::Tcp {
+                exchange.recv_body(&mut tokio::io::sink(), rest).await?;
             }
-            return Ok(());
+            exchange.send(&Reply::Refused(no)).await?;
+            return exchange.finish().await;
         }
     };
     let now = (house.clock)();
     let kept = blocking(house, move |house| session::finish(&house.desk, &member, &header, content, now));
     let reply = kept.await.unwrap_or_else(|error| Reply::Refused(report(&error)));
     send(incoming, exchange, &reply, trouble).await
-}
-
-enum Interrupted {
-    /// The connection, or the peer.
-    Wire(wire::Error),
-    /// This, and whether the body had been read to its end.
-    Refused(Refusal, bool),
-    Mischief,
-}
-
-/// Takes `left` bytes. What came before an interruption of a large body stays, durable, for the next try.
-async fn take_body(
-    house: &Arc<House>,
-    exchange: &mut Exchange,
-    receive: Receive,
-    left: u64,
-    stop_after: Option<u64>,
-) -> std::result::Result<Content, Interrupted> {
-    let mut body = exchange.body(left);
-    let mut upload = match receive {
-        Receive::Memory => {
-            let mut bytes = vec![0; usize::try_from(left).unwrap_or(0)];
-            fill(&mut body, &mut bytes).await.1.map_or(Ok(()), Err).map_err(Interrupted::Wire)?;
-            return if stop_after.is_some() { Err(Interrupted::Mischief) } else { Ok(Content::Bytes(bytes)) };
-        }
-        Receive::File(upload) => upload,
-    };
-    let mut taken = 0;
-    while taken < left {
-        let size = usize::try_from(left - taken).unwrap_or(usize::MAX).min(CHUNK);
-        let mut chunk = vec![0; size];
-        let (n, broken) = fill(&mut body, &mut chunk).await;
-        chunk.truncate(n);
-        taken += n as u64;
-        let cut = stop_after.is_some_and(|most| taken >= most);
-        let end = broken.is_some() || cut;
-        let written = with_upload(house, upload, move |upload| {
-            upload.write(&chunk)?;
-            if end { upload.suspend() } else { Ok(()) }
-        });
-        upload = match written.await {
-            Ok(upload) => upload,
-            Err(error) => return Err(Interrupted::Refused(report(&error), taken == left)),
-        };
-        if let Some(error) = broken {
-            return Err(Interrupted::Wire(error));
-        }
-        if cut {
-            return Err(Interrupted::Mischief);
-        }
-    }
-    let finished = blocking(house, move |_| upload.finish()).await;
-    finished.map_err(|error| Interrupted::Refused(report(&error), true))
-}
-
-/// Reads until `bytes` is full; how many came, and what stopped them.
-async fn fill(body: &mut wire::Body<'_>, bytes: &mut [u8]) -> (usize, Option<wire::Error>) {
-    let mut n = 0;
-    while let Some(space) = bytes.get_mut(n..).filter(|space| !space.is_empty()) {
-        match body.chunk(space).await {
-            Ok(0) => return (n, Some(wire::Error::Truncated { missing: space.len() as u64 })),
-            Ok(read) => n += read,
-            Err(error) => return (n, Some(error)),
-        }
-    }
-    (n, None)
-}
-
-async fn with_upload(
-    house: &Arc<House>,
-    mut upload: Box<dyn Upload>,
-    work: impl FnOnce(&mut dyn Upload) -> Result<()> + Send + 'static,
-) -> Result<Box<dyn Upload>> {
-    blocking(house, move |_| {
-        work(upload.as_mut())?;
-        Ok(upload)
-    })
-    .await
 }
 
 async fn send(
@@ -419,47 +341,8 @@ fn repeat_offers(reply: &Reply) -> Option<Reply> {
     fits.then_some(reply)
 }
 
-async fn send_body(
-    incoming: &Incoming,
-    mut exchange: Exchange,
-    reply: &Reply,
-    source: Source,
-    offset: u64,
-    left: u64,
-    trouble: Option<Trouble>,
-) -> wire::Result<()> {
-    if trouble == Some(Trouble::LostReply) {
-        incoming.close().await;
-        return Ok(());
-    }
-    let length = match trouble {
-        Some(Trouble::CutBody(thousandths)) => left / 1000 * u64::from(thousandths),
-        _ => left,
-    };
-    exchange.send(reply).await?;
-    match source {
-        Source::Bytes(bytes) => {
-            let mut rest = bytes.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
-            exchange.send_body(&mut rest, length).await?;
-        }
-        Source::File(file) => {
-            let mut file = tokio::fs::File::from_std(file);
-            file.set_max_buf_size(CHUNK);
-            tokio::io::AsyncSeekExt::seek(&mut file, std::io::SeekFrom::Start(offset))
-                .await
-                .map_err(wire::Error::Body)?;
-            exchange.send_body(&mut file, length).await?;
-        }
-    }
-    if length < left {
-        incoming.close().await;
-        return Ok(());
-    }
-    exchange.finish().await
-}
-
 /// Runs something that blocks.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     house: &Arc<House>,
     work: impl FnOnce(&House) -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -468,7 +351,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Our own trouble goes to the log; the member is told as little as it needs.
-fn report(error: &Error) -> Refusal {
+pub(crate) fn report(error: &Error) -> Refusal {
     match error {
         Error::TakenOver | Error::DigestMismatch | Error::Stopping => {
             tracing::debug!(label = error.label(), "refused");
@@ -477,6 +360,3 @@ fn report(error: &Error) -> Refusal {
     }
     session::trouble(error)
 }
-
-/// Bytes that are taken or sent in one step.
-const CHUNK: usize = 256 * 1024;

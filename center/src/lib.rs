@@ -3,7 +3,7 @@
 //! - [`start`] runs a center; [`Running`] is the handle. [`main`] is the program `di-center`.
 //! - [`mailbox::Mailbox`] and [`directory::Directory`] are the two seams over which `session` turns a request into a
 //!   reply; SQLite is behind both. [`Registry`] changes members, also while a center runs on the same file.
-//! - `connection` moves bodies, `admission` decides who may come in, `mischief` misbehaves on purpose.
+//! - `connection` and `bodies` move requests, replies and bytes, `admission` decides who may come in, `mischief` misbehaves on purpose.
 //!
 //! Invariants: bytes are durable before the row that names them, and the row before anyone is told; a part is accepted
 //! once and answered with the same receipt for ever; no request is held in memory but connections, rates and bells.
@@ -12,6 +12,7 @@
 //! `center.db` (SQLite, WAL), `bodies/` and `uploads/` in the data folder, and nothing else.
 
 mod admission;
+mod bodies;
 mod cli;
 mod connection;
 mod database;

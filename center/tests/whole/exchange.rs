@@ -190,6 +190,25 @@ async fn an_upload_that_was_cut_goes_on_at_the_durable_offset() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_again_is_not_kept_out_by_its_own_half_dead_connection() {
+    for transport in BOTH {
+        let world = World::new(|_| ()).await;
+        let (first, second) = (world.node(0, transport).await, world.node(0, transport).await);
+        let body = large();
+        let part = header(1, &body, &[B]);
+        let mut exchange = first.open(Lane::Work).await.unwrap();
+        exchange.send(&Request::Submit { header: part.clone(), eager: false }).await.unwrap();
+        assert_eq!(exchange.recv_reply(crate::world::WAIT).await.unwrap(), Reply::Go { offset: 0 });
+        submit(&second, &part, &body).await.unwrap();
+        exchange.send_body(&mut &body[..], body.len() as u64).await.unwrap();
+        assert_eq!(label(exchange.recv_reply(crate::world::WAIT).await), "busy");
+        let _ = exchange.finish().await;
+        assert!(offers(&first, 0).await.unwrap().is_empty(), "the connection is still in step");
+        submit(&first, &part, &body).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn old_uploads_and_settled_bodies_go_by_the_centers_clock() {
     let world = World::new(|_| ()).await;
     let (a, b) = (world.node(0, Transport::Tcp).await, world.node(1, Transport::Tcp).await);
