@@ -153,7 +153,11 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
     }
     sync(kept.parent().unwrap_or(&kept))?;
     let shown = |path: &Path| path.to_string_lossy().into_owned();
-    Ok(Staged { staged: format!("{mailbox}/{hidden}"), delivered: format!("{mailbox}/{name}"), archive: shown(&archive) })
+    Ok(Staged {
+        staged: format!("{mailbox}/{hidden}"),
+        delivered: format!("{mailbox}/{name}"),
+        archive: shown(&archive),
+    })
 }
 
 /// The hidden folder, to be scanned.
@@ -395,7 +399,8 @@ mod tests {
                 file("附件 1.pdf", envelope::container::Role::Attachment, 8, b"attachment"),
             ];
             let about = About { number: number.into(), ..About::default() };
-            let arrived = Arrived { row, about: &about, container: &path, files: &files, warnings: "old-edition" };
+            let arrived =
+                Arrived { row, about: &about, container: &path, files: &files, warnings: "old-edition" };
             let staged = stage(&self.config, &arrived, 0).unwrap();
             assert!(!path.exists(), "the container was moved, not copied");
             staged

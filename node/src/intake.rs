@@ -20,10 +20,10 @@
 mod census;
 mod claim;
 pub(crate) mod place;
-mod unit;
-mod watch;
 #[cfg(test)]
 mod tests;
+mod unit;
+mod watch;
 
 use claim::{Desk, Origin, record_name};
 use config::NodeConfig;
@@ -136,7 +136,8 @@ impl Intake {
         let drop_place = open(drop)?;
         check_rename(&drop_place, &work_place, drop, work)?;
         let remote = is_remote(drop);
-        let desk = Desk { work: work_place, document_limit: config.limits.document.get(), remote };
+        let overlay = file_system(drop).is_some_and(|kind| kind == OVERLAY);
+        let desk = Desk { work: work_place, document_limit: config.limits.document.get(), remote, overlay };
         let (jobs, queue) = mpsc::channel();
         let (tell, messages) = mpsc::channel();
         let (census, queue) = (census::Census::default(), Mutex::new(queue));
@@ -196,7 +197,7 @@ fn thread(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHand
 pub fn recover(config: &NodeConfig, store: &Store, _now: i64) -> Result<(), Error> {
     let drop = open(&config.folders.drop)?;
     let work = open(&config.folders.work)?;
-    let desk = Desk { work: work.clone(), document_limit: 0, remote: false };
+    let desk = Desk { work: work.clone(), document_limit: 0, remote: false, overlay: false };
     let names = work.list().map_err(|source| Error::Folder { path: work.path().to_owned(), source })?;
     for (name, _) in names {
         let Some(id) = unhex(&name) else { continue };
@@ -211,7 +212,9 @@ pub fn recover(config: &NodeConfig, store: &Store, _now: i64) -> Result<(), Erro
             continue;
         };
         let place = match &origin.folder {
-            Some(folder) => drop.folder(folder).or_else(|_| drop.make_folder(folder)).unwrap_or_else(|_| drop.clone()),
+            Some(folder) => {
+                drop.folder(folder).or_else(|_| drop.make_folder(folder)).unwrap_or_else(|_| drop.clone())
+            }
             None => drop.clone(),
         };
         let key = Key { folder: origin.folder, di: origin.di };
@@ -252,11 +255,28 @@ fn check_rename(drop: &Place, work: &Place, drop_path: &Path, work_path: &Path) 
 fn is_remote(path: &Path) -> bool {
     // NFS, SMB (two generations), CIFS, FUSE, 9P, vboxsf, Ceph, Lustre, AFS, GFS2, OCFS2
     const REMOTE: [u64; 12] = [
-        0x6969, 0x517B, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_1997, 0x786F_4256, 0x00C3_6400,
-        0x0BD0_0BD0, 0x5346_414F, 0x0116_1970, 0x7461_636F,
+        0x6969,
+        0x517B,
+        0xFE53_4D42,
+        0xFF53_4D42,
+        0x6573_5546,
+        0x0102_1997,
+        0x786F_4256,
+        0x00C3_6400,
+        0x0BD0_0BD0,
+        0x5346_414F,
+        0x0116_1970,
+        0x7461_636F,
     ];
-    let kind = rustix::fs::statfs(path).map(|stat| stat.f_type.cast_unsigned());
-    kind.is_ok_and(|kind| REMOTE.contains(&(u64::from(kind) & 0xFFFF_FFFF)))
+    file_system(path).is_some_and(|kind| REMOTE.contains(&kind))
+}
+
+/// The magic number of the file system.
+fn file_system(path: &Path) -> Option<u64> {
+    let stat = rustix::fs::statfs(path).ok()?;
+    // the sign and width of this field differ between platforms
+    #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast, reason = "widths differ by platform")]
+    Some(stat.f_type as u64 & 0xFFFF_FFFF)
 }
 
 /// What is recorded of claims whose originals may still be there.
@@ -274,7 +294,9 @@ fn origin_of(work: &Place, record: &OsStr) -> Option<Origin> {
 fn guess(work: &Place, name: &OsStr) -> Option<Origin> {
     let folder = work.folder(name).ok()?;
     let files = folder.list().ok()?;
-    let (di, _) = files.into_iter().find(|(n, _)| unit::is_di(n) && matches!(folder.look(n), Ok(Some(Entry::File(_)))))?;
+    let (di, _) = files
+        .into_iter()
+        .find(|(n, _)| unit::is_di(n) && matches!(folder.look(n), Ok(Some(Entry::File(_)))))?;
     Some(Origin { folder: None, di, files: Vec::new() })
 }
 
@@ -302,4 +324,5 @@ fn now() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+const OVERLAY: u64 = 0x794C_7630;
 const MOST_WORKERS: usize = 8;

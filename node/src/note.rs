@@ -1,1 +1,306 @@
-//! What people find in sent/ and failed/.
+//! What people find in `sent/` and `failed/`: the files of each letter and a text beside them that says what became of it.
+//!
+//! `<name>/` holds the files as they were dropped, `<name>.txt` the text; `<name>` is the DI's name and the beginning of the
+//! id, so that writing again hits the same place. The text is UTF-8 with a byte order mark and CRLF: the plainest editor of any
+//! office shows it. It is a convenience and is made anew from the rows whenever the word changes; nothing reads it.
+
+use crate::cli::civil::Civil;
+use crate::intake::{hex, is_full, work_dir};
+use crate::words;
+use config::NodeConfig;
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use store::boxes::Outgoing;
+use store::outbound::LineRow;
+use store::state::{Document, Line, Word};
+
+/// Labels of this module that are in no other crate.
+pub const LABELS: &[(&str, store::Class)] = &[("note-failed", store::Class::Retry)];
+
+/// Why a note could not be written. Never the document's fault; nothing depends on it.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be {during}", path.display())]
+pub struct Error {
+    /// Which file or folder.
+    path: PathBuf,
+    /// made, moved, written
+    during: &'static str,
+    /// What the system said.
+    #[source]
+    source: io::Error,
+}
+
+impl Error {
+    /// A stable name for programs.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        if is_full(&self.source) { "disk-full" } else { "note-failed" }
+    }
+
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn class(&self) -> store::Class {
+        if is_full(&self.source) { store::Class::Wait } else { store::Class::Retry }
+    }
+}
+
+/// Moves the letter's files out of `work/` and writes the text; says where the text lies. A letter that was never sealed goes
+/// to `failed/`, every other to `sent/`. Done again, it only writes the text.
+///
+/// # Errors
+/// [`Error`]: our own folders.
+pub fn write(config: &NodeConfig, outgoing: &Outgoing, now: i64) -> Result<String, Error> {
+    let document = &outgoing.document;
+    let folder = match document.state {
+        Document::Sealed => &config.folders.sent,
+        Document::Claimed | Document::Refused => &config.folders.failed,
+    };
+    let stem = document.di_name.rsplit_once('.').map_or(document.di_name.as_str(), |(stem, _)| stem);
+    let id = hex(document.id.get(..4).unwrap_or_default());
+    let name = format!("{}-{id}", crate::archive::safe(stem, 150)).trim_start_matches('-').to_owned();
+    std::fs::create_dir_all(folder).map_err(at("made", folder))?;
+    // while it waits for a person (疑似重複) its files stay in work
+    if document.state != Document::Claimed || document.word == Word::Abandoned {
+        move_folder(&work_dir(config, document.id), &folder.join(&name))?;
+    }
+    let text = text(outgoing, &Civil::local(), now);
+    let path = folder.join(format!("{name}.txt"));
+    let hidden = folder.join(format!(".{name}.txt"));
+    let bytes = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    std::fs::write(&hidden, bytes).map_err(at("written", &hidden))?;
+    std::fs::rename(&hidden, &path).map_err(at("written", &path))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+/// Moves what is there; what is gone was moved before (or taken by a person).
+fn move_folder(from: &Path, to: &Path) -> Result<(), Error> {
+    match std::fs::rename(from, to) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
+            std::fs::create_dir_all(to).map_err(at("made", to))?;
+            for file in std::fs::read_dir(from).map_err(at("read", from))? {
+                let file = file.map_err(at("read", from))?;
+                let target = to.join(file.file_name());
+                std::fs::copy(file.path(), &target).map_err(at("moved", &target))?;
+            }
+            std::fs::remove_dir_all(from).map_err(at("moved", from))
+        }
+        Err(e) => Err(at("moved", to)(e)),
+    }
+}
+
+fn text(outgoing: &Outgoing, civil: &Civil, now: i64) -> String {
+    let document = &outgoing.document;
+    let duplicate = document.duplicate_of.is_some();
+    let word = words::outbound(document.word, document.trouble.held, duplicate);
+    let mut out = format!("{word}\n\n");
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(out, "{name}：{value}");
+        }
+    };
+    line("公文", &document.drop_name);
+    line("主旨", &document.about.subject);
+    line("發文字號", &document.about.number);
+    line("收件時間", &civil.second(document.claimed_at));
+    line("識別碼", &hex(&document.id));
+    if let Some(earlier) = document.duplicate_of {
+        line("與此件內容相同", &hex(&earlier));
+    }
+    if !document.trouble.label.is_empty() && document.word != Word::Confirmed {
+        reason(&mut out, &document.trouble.label, &document.trouble.detail);
+    }
+    if !outgoing.lines.is_empty() {
+        recipients(&mut out, &outgoing.lines, document.state, civil);
+    }
+    if !outgoing.hints.is_empty() {
+        out.push_str("\n待人工確認（可能為紙本）：以下受文者不在電子交換表單內，請確認是否另以紙本送達\n");
+        for hint in &outgoing.hints {
+            let _ = writeln!(out, "  {} {}", hint.copy, hint.name);
+        }
+    }
+    let _ = write!(
+        out,
+        "\n本檔由 di-node 於 {} 寫成；詳情：di-node show {}\n",
+        civil.second(now),
+        short(&document.id)
+    );
+    out
+}
+
+/// What happened, where, and what to do.
+fn reason(out: &mut String, label: &str, detail: &str) {
+    let _ = writeln!(out, "\n原因：{}（{label}）", words::what(label));
+    for (i, line) in detail.lines().filter(|l| !l.trim().is_empty()).enumerate() {
+        let _ = writeln!(out, "{}{line}", if i == 0 { "細節：" } else { "　　　" });
+    }
+    let _ = writeln!(out, "處理：{}", words::remedy(label));
+}
+
+fn recipients(out: &mut String, lines: &[LineRow], document: Document, civil: &Civil) {
+    out.push_str("\n受文者：\n");
+    for line in lines {
+        let attachments = if line.attachments { "" } else { "（不含附件）" };
+        let at = match line.state {
+            Line::Confirmed => line.archived_at.or(Some(line.changed_at)),
+            _ => Some(line.changed_at),
+        };
+        let at = at.map(|at| civil.second(at)).unwrap_or_default();
+        let copy = &line.copy;
+        let _ = write!(out, "  {} {}", words::line(document, line.state), line.recipient);
+        let _ = writeln!(out, " {copy} {}{attachments}　{at}", line.name);
+        if !line.label.is_empty() {
+            let _ = writeln!(out, "    原因：{}（{}）", words::what(&line.label), line.label);
+            for detail in line.detail.lines().filter(|l| !l.trim().is_empty()) {
+                let _ = writeln!(out, "    細節：{detail}");
+            }
+            let _ = writeln!(out, "    處理：{}", words::remedy(&line.label));
+        }
+    }
+}
+
+/// Enough of the id for every command.
+fn short(id: &[u8]) -> String {
+    hex(id.get(..4).unwrap_or_default())
+}
+
+fn at(during: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + 'static {
+    let path = path.to_owned();
+    move |source| Error { path, during, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::outbound::{About, Claim, Hint};
+
+    /// A document as the store gives it back, claimed from real files in `work/`.
+    fn outgoing(config: &NodeConfig) -> Outgoing {
+        let store = store::Store::open(&config.folders.state, 1_795_190_400_000).unwrap();
+        let id = [0xab; 16];
+        let folder = work_dir(config, id);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("函稿 1.di"), "<函/>").unwrap();
+        let about =
+            About {
+                subject: "檢送資料".into(), number: "院臺字第1150000123號".into(), ..About::default()
+            };
+        let claim = Claim {
+            id,
+            drop_name: "子/函稿 1.di".into(),
+            di_name: "函稿 1.di".into(),
+            about,
+            ..Claim::default()
+        };
+        store.claim(claim, 1_795_190_400_000).wait().unwrap();
+        store.document(id).unwrap().unwrap()
+    }
+
+    fn config(dir: &Path) -> NodeConfig {
+        let mut config = NodeConfig::default();
+        config::Settings::resolve(&mut config, dir);
+        config
+    }
+
+    fn line(state: Line, label: &str) -> LineRow {
+        LineRow {
+            document: [0xab; 16],
+            position: 0,
+            recipient: "A99000000Z".into(),
+            name: "某某機關".into(),
+            copy: "副本".into(),
+            attachments: false,
+            paper: false,
+            state,
+            round: 0,
+            part: 1,
+            certificate: [0; 32],
+            changed_at: 1_795_190_460_000,
+            accepted_at: None,
+            archived_at: None,
+            label: label.into(),
+            detail: String::new(),
+            receipt: None,
+            resend: false,
+        }
+    }
+
+    #[test]
+    fn a_refused_letter_is_found_with_reason_place_and_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        let mut it = outgoing(&config);
+        it.document.state = Document::Refused;
+        it.document.word = Word::Refused;
+        it.document.trouble.label = "element-missing".into();
+        it.document.trouble.detail = "函稿 1.di:12:3 /函 主旨".into();
+        let at = write(&config, &it, 0).unwrap();
+        assert_eq!(Path::new(&at), config.folders.failed.join("函稿1-abababab.txt"));
+        let bytes = std::fs::read(&at).unwrap();
+        assert!(bytes.starts_with(b"\xef\xbb\xbf"), "for plain editors");
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+        for part in
+            ["未送出", "子/函稿 1.di", "檢送資料", "第1150000123號", "element-missing", ":12:3 /函", "處理："]
+        {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(text.contains(&words::remedy("element-missing")));
+        assert_eq!(
+            std::fs::read_to_string(config.folders.failed.join("函稿1-abababab/函稿 1.di")).unwrap(),
+            "<函/>"
+        );
+        assert!(!work_dir(&config, [0xab; 16]).exists());
+        // again, after a crash before the row was written
+        assert_eq!(write(&config, &it, 1).unwrap(), at);
+    }
+
+    #[test]
+    fn a_sent_letter_tells_each_recipient_and_who_may_need_paper() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        let mut it = outgoing(&config);
+        it.document.state = Document::Sealed;
+        it.document.word = Word::Returned;
+        it.lines = vec![line(Line::Confirmed, ""), line(Line::Returned, "unreadable")];
+        it.hints = vec![Hint { name: "張三".into(), copy: "正本".into() }];
+        let at = write(&config, &it, 0).unwrap();
+        assert!(Path::new(&at).starts_with(&config.folders.sent));
+        let text = std::fs::read_to_string(&at).unwrap();
+        for part in [
+            "使用者確認",
+            "使用者退文",
+            "（不含附件）",
+            "某某機關",
+            "（unreadable）",
+            "可能為紙本",
+            "正本 張三",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        it.document.word = Word::Confirmed;
+        it.lines.pop();
+        write(&config, &it, 0).unwrap();
+        assert!(!std::fs::read_to_string(&at).unwrap().contains("使用者退文"));
+        assert_eq!(
+            std::fs::read_dir(&config.folders.sent).unwrap().count(),
+            2,
+            "the folder and its text, nothing hidden"
+        );
+    }
+
+    #[test]
+    fn while_a_letter_is_held_its_files_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        let mut it = outgoing(&config);
+        it.document.trouble.held = true;
+        it.document.trouble.label = store::DUPLICATE.into();
+        it.document.duplicate_of = Some([0xcd; 16]);
+        let text = std::fs::read_to_string(write(&config, &it, 0).unwrap()).unwrap();
+        assert!(text.contains("疑似重複") && text.contains("cdcdcdcd"), "{text}");
+        assert!(work_dir(&config, [0xab; 16]).join("函稿 1.di").exists());
+    }
+}

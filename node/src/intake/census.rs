@@ -2,10 +2,11 @@
 //!
 //! A lease (`F_SETLEASE`) would answer this for one file; it has no safe wrapper, so the open files and the shared
 //! mappings of all processes are looked through. A pass takes milliseconds; whoever asks while one is running shares the
-//! next one, and passes in a row leave the processor alone four times as long as they took.
+//! next one, and passes in a row leave the processor alone twice as long as they took. Mappings are looked through only for
+//! those who have no better sign: a file is reported closed only when its last mapping is gone, too (but not on overlayfs).
 
 use super::place::{FileId, Mark};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -34,8 +35,10 @@ pub(super) struct Census {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Files asked for since the last pass began, each with how many ask.
-    wanted: HashMap<FileId, usize>,
+    /// Files asked for since the last pass began.
+    wanted: HashSet<FileId>,
+    /// Somebody wants mappings looked through, too.
+    mappings: bool,
     /// Number of the pass that `wanted` will be looked up in.
     next: u64,
     running: bool,
@@ -57,16 +60,15 @@ struct Seen {
 
 impl Census {
     /// Who writes into each of these files, at some moment after the call began.
-    pub(super) fn writers(&self, files: &[Mark]) -> Vec<Writers> {
-        let seen = self.pass(files);
+    pub(super) fn writers(&self, files: &[Mark], mappings: bool) -> Vec<Writers> {
+        let seen = self.pass(files, mappings);
         files.iter().map(|file| seen.about(file)).collect()
     }
 
-    fn pass(&self, files: &[Mark]) -> Seen {
+    fn pass(&self, files: &[Mark], mappings: bool) -> Seen {
         let mut state = self.lock();
-        for file in files {
-            *state.wanted.entry(file.file).or_default() += 1;
-        }
+        state.wanted.extend(files.iter().map(|file| file.file));
+        state.mappings |= mappings;
         let mine = state.next;
         loop {
             if state.seen.pass > mine {
@@ -82,12 +84,12 @@ impl Census {
                 std::thread::sleep(rest);
                 state = self.lock();
             }
-            let wanted: HashSet<FileId> = std::mem::take(&mut state.wanted).into_keys().collect();
+            let (wanted, mappings) = (std::mem::take(&mut state.wanted), std::mem::take(&mut state.mappings));
             state.next += 1;
             let pass = state.next;
             drop(state);
             let begun = Instant::now();
-            let mut seen = look(&wanted, Path::new("/proc"));
+            let mut seen = look(&wanted, mappings, Path::new("/proc"));
             seen.pass = pass;
             state = self.lock();
             state.seen = seen;
@@ -118,10 +120,10 @@ impl Seen {
     }
 }
 
-const REST: u32 = 4;
+const REST: u32 = 2;
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
-fn look(wanted: &HashSet<FileId>, proc: &Path) -> Seen {
+fn look(wanted: &HashSet<FileId>, maps: bool, proc: &Path) -> Seen {
     let devices: HashSet<u64> = wanted.iter().map(|file| file.device).collect();
     let mut seen = Seen::default();
     let Ok(processes) = fs::read_dir(proc) else {
@@ -138,7 +140,9 @@ fn look(wanted: &HashSet<FileId>, proc: &Path) -> Seen {
             continue;
         }
         let path = process.path();
-        if !descriptors(&path, wanted, &devices, &mut seen.held) || !mappings(&path, wanted, &mut seen.held) {
+        let seen_all = descriptors(&path, wanted, &devices, &mut seen.held)
+            && (!maps || mappings(&path, wanted, &mut seen.held));
+        if !seen_all {
             closed(&path, &mut seen);
         }
     }
@@ -146,7 +150,12 @@ fn look(wanted: &HashSet<FileId>, proc: &Path) -> Seen {
 }
 
 /// Looks through open files; false if that is not allowed. A process that ended meanwhile writes no more.
-fn descriptors(process: &Path, wanted: &HashSet<FileId>, devices: &HashSet<u64>, held: &mut HashSet<FileId>) -> bool {
+fn descriptors(
+    process: &Path,
+    wanted: &HashSet<FileId>,
+    devices: &HashSet<u64>,
+    held: &mut HashSet<FileId>,
+) -> bool {
     let listing = match fs::read_dir(process.join("fd")) {
         Ok(listing) => listing,
         Err(error) => return error.kind() != std::io::ErrorKind::PermissionDenied,
@@ -181,7 +190,8 @@ fn mappings(process: &Path, wanted: &HashSet<FileId>, held: &mut HashSet<FileId>
     for line in maps.split(|b| *b == b'\n') {
         let mut fields = line.split(|b| *b == b' ').filter(|f| !f.is_empty());
         let Some(&[_, b'w', _, b's']) = fields.nth(1) else { continue };
-        let inode = fields.nth(2).and_then(|f| std::str::from_utf8(f).ok()).and_then(|f| f.parse::<u64>().ok());
+        let inode =
+            fields.nth(2).and_then(|f| std::str::from_utf8(f).ok()).and_then(|f| f.parse::<u64>().ok());
         let Some(inode) = inode.filter(|i| *i != 0) else { continue };
         // the device shown here is that of the lowest file system, which need not be the one that `stat` shows:
         // the inode alone decides, since a false alarm only costs a wait
@@ -242,7 +252,7 @@ mod tests {
         let path = dir.path().join("a.di");
         fs::File::create(&path).unwrap().write_all(&[b'x'; 5000]).unwrap();
         let census = Census::default();
-        let nobody = census.writers(&[mark(&path)]);
+        let nobody = census.writers(&[mark(&path)], true);
         assert!(matches!(nobody[..], [Writers::None | Writers::NoneButRoot]), "{nobody:?}");
         let end = "print('ready', flush=True); sys.stdin.read()";
         for (script, expected) in [
@@ -250,14 +260,17 @@ mod tests {
             ("f = open(sys.argv[1], 'r+b')", true),
             ("f = open(sys.argv[1], 'rb')", false),
             ("f = open(sys.argv[1], 'r+b'); m = mmap.mmap(f.fileno(), 0); f.close()", true),
-            ("f = open(sys.argv[1], 'rb'); m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ); f.close()", false),
+            (
+                "f = open(sys.argv[1], 'rb'); m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ); f.close()",
+                false,
+            ),
         ] {
             let mut writer = child(&format!("import mmap, sys\n{script}\n{end}"), &path);
-            let found = census.writers(&[mark(&path)]);
+            let found = census.writers(&[mark(&path)], true);
             assert_eq!(found == [Writers::Some], expected, "{script}: {found:?}");
             drop(writer.stdin.take());
             writer.wait().unwrap();
-            assert_ne!(census.writers(&[mark(&path)]), [Writers::Some], "{script}, ended");
+            assert_ne!(census.writers(&[mark(&path)], true), [Writers::Some], "{script}, ended");
         }
     }
 
@@ -267,8 +280,11 @@ mod tests {
         let (path, other) = (dir.path().join("a.di"), dir.path().join("b"));
         fs::write(&path, "x").unwrap();
         fs::hard_link(&path, &other).unwrap();
-        let mut writer = child("import sys\nf = open(sys.argv[1], 'ab')\nprint('ready', flush=True); sys.stdin.read()", &other);
-        assert_eq!(Census::default().writers(&[mark(&path)]), [Writers::Some]);
+        let mut writer = child(
+            "import sys\nf = open(sys.argv[1], 'ab')\nprint('ready', flush=True); sys.stdin.read()",
+            &other,
+        );
+        assert_eq!(Census::default().writers(&[mark(&path)], true), [Writers::Some]);
         drop(writer.stdin.take());
         writer.wait().unwrap();
     }
@@ -282,7 +298,7 @@ mod tests {
                 let (census, path) = (&census, dir.path().join(format!("{i}")));
                 scope.spawn(move || {
                     fs::write(&path, "x").unwrap();
-                    assert_ne!(census.writers(&[mark(&path)]), [Writers::Some]);
+                    assert_ne!(census.writers(&[mark(&path)], true), [Writers::Some]);
                 });
             }
         });
@@ -311,7 +327,7 @@ mod tests {
         assert_eq!(seen(&[1001], &[100]).about(&file), Writers::Unknown);
         file.mode = 0o100_602;
         assert_eq!(seen(&[1001], &[7]).about(&file), Writers::Unknown);
-        let nothing = look(&HashSet::from([file.file]), Path::new("/nonexistent"));
+        let nothing = look(&HashSet::from([file.file]), true, Path::new("/nonexistent"));
         assert_eq!(nothing.about(&file), Writers::NoneButRoot);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::census::Census;
 use super::place::{FileId, Mark, Place};
-use super::unit::{Key, Part, Unit};
+use super::unit::{Key, Part, Trust, Unit};
 use super::{Error, hex};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ pub(super) struct Desk {
     pub(super) document_limit: u64,
     /// Writers on other machines cannot be seen: nothing but the settle time counts.
     pub(super) remote: bool,
+    /// A file is reported closed while it is still mapped.
+    pub(super) overlay: bool,
 }
 
 impl Desk {
@@ -75,7 +77,15 @@ impl Desk {
                 let size = files.iter().map(|f| f.size).sum();
                 let digest = content_digest(&files);
                 let drop_name = unit.key.shown();
-                Ok(store::outbound::Claim { id, drop_name, di_name: own_name, digest, size, files, ..Default::default() })
+                Ok(store::outbound::Claim {
+                    id,
+                    drop_name,
+                    di_name: own_name,
+                    digest,
+                    size,
+                    files,
+                    ..Default::default()
+                })
             }
             Err(setback) => {
                 self.put_back(&unit.key, &unit.place, &name);
@@ -112,7 +122,8 @@ impl Desk {
             di = folder.open(OsStr::new(own_name)).map_err(io("opened"))?.0;
             folder.remove(linked).map_err(io("removed"))?;
         }
-        let mut files = vec![digest_of(&mut di, None, unit.too_large, own_name, "di", mark.size).map_err(io("read"))?];
+        let mut files =
+            vec![digest_of(&mut di, None, unit.too_large, own_name, "di", mark.size).map_err(io("read"))?];
         for part in &unit.parts {
             // it names itself, or one file twice
             let again = part.mark.file == unit.di.file || files.iter().any(|f| f.name == part.called);
@@ -128,12 +139,7 @@ impl Desk {
     }
 
     /// Copies a companion durably; it must be the same before and after.
-    fn copy(
-        &self,
-        unit: &Unit,
-        part: &Part,
-        folder: &Place,
-    ) -> Result<store::outbound::File, Setback> {
+    fn copy(&self, unit: &Unit, part: &Part, folder: &Place) -> Result<store::outbound::File, Setback> {
         let io = |what| move |e| failed(what, unit, e);
         let place = match &part.below {
             Some(below) => unit.place.folder(below).map_err(io("opened"))?,
@@ -149,7 +155,8 @@ impl Desk {
             return digest_of(&mut file, None, true, name, part.role, before.size).map_err(io("read"));
         }
         let mut copy = folder.make(OsStr::new(name)).map_err(io("copied"))?;
-        let out = digest_of(&mut file, Some(&mut copy), false, name, part.role, before.size).map_err(io("copied"))?;
+        let out = digest_of(&mut file, Some(&mut copy), false, name, part.role, before.size)
+            .map_err(io("copied"))?;
         copy.sync_all().map_err(io("synced"))?;
         let (_, after) = place.open(&part.name).map_err(io("opened"))?;
         if after != before || out.size != before.size {
@@ -161,14 +168,23 @@ impl Desk {
     /// Asked after the rename, when nobody can open the DI by its name any more.
     fn nobody_writes(&self, unit: &Unit, di: Mark, census: &Census) -> Result<(), Setback> {
         let marks: Vec<Mark> = std::iter::once(di).chain(unit.parts.iter().map(|p| p.mark)).collect();
-        if self.remote && unit.trust != super::unit::Trust::Settled {
+        if self.remote && unit.trust != Trust::Settled {
             return Err(Setback::NotWhole("not settled on a network file system"));
         }
-        if census.writers(&marks).into_iter().all(|writers| unit.trust.accepts(writers)) {
+        if census
+            .writers(&marks, self.needs_mappings(unit.trust))
+            .into_iter()
+            .all(|writers| unit.trust.accepts(writers))
+        {
             Ok(())
         } else {
             Err(Setback::NotWhole("somebody still writes"))
         }
+    }
+
+    /// Whether shared mappings must be looked for.
+    pub(super) fn needs_mappings(&self, trust: Trust) -> bool {
+        self.overlay || trust != Trust::Closed
     }
 
     /// The DI back to where it was, the copies away. Does what it can: a DI is never lost, it stays in `work/` at worst.
@@ -188,7 +204,11 @@ impl Desk {
             }
         }
         if !di_is_back {
-            tracing::error!(di = key.shown(), "the DI could not be put back and stays in {}", folder.path().display());
+            tracing::error!(
+                di = key.shown(),
+                "the DI could not be put back and stays in {}",
+                folder.path().display()
+            );
             return;
         }
         for (copy, _) in folder.list().unwrap_or_default() {
@@ -239,8 +259,13 @@ fn digest_of(
     role: &str,
     size: u64,
 ) -> io::Result<store::outbound::File> {
-    let mut out =
-        store::outbound::File { name: name.to_owned(), role: role.to_owned(), size, sha256: [0; 32], crc32: 0 };
+    let mut out = store::outbound::File {
+        name: name.to_owned(),
+        role: role.to_owned(),
+        size,
+        sha256: [0; 32],
+        crc32: 0,
+    };
     if skip {
         return Ok(out);
     }
@@ -272,8 +297,11 @@ pub(super) fn safe_name(name: &OsStr) -> String {
     if di_format::check_file_name(&name).is_ok() && !name.contains('\u{fffd}') {
         return name.into_owned();
     }
-    let bad = |c: char| c.is_control() || matches!(c, '/' | '\\' | ':' | '\u{fffd}' | '\u{200E}'..='\u{200F}'
-        | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let bad = |c: char| {
+        c.is_control()
+            || matches!(c, '/' | '\\' | ':' | '\u{fffd}' | '\u{200E}'..='\u{200F}'
+        | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
     let mut out: String = name.chars().map(|c| if bad(c) { '_' } else { c }).collect();
     while out.len() > 255 {
         out.remove(0);

@@ -32,7 +32,11 @@ pub(super) struct FileId {
 impl Mark {
     fn of(stat: &Stat) -> Self {
         // the width and sign of these fields differ between platforms
-        #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, reason = "widths differ by platform")]
+        #[allow(
+            clippy::unnecessary_cast,
+            clippy::cast_possible_truncation,
+            reason = "widths differ by platform"
+        )]
         Self {
             file: FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 },
             size: u64::try_from(stat.st_size).unwrap_or(0),

@@ -20,7 +20,9 @@ impl Key {
     /// Relative to the drop folder, for people.
     pub(super) fn shown(&self) -> String {
         let di = self.di.to_string_lossy();
-        self.folder.as_ref().map_or_else(|| di.clone().into_owned(), |f| format!("{}/{di}", f.to_string_lossy()))
+        self.folder
+            .as_ref()
+            .map_or_else(|| di.clone().into_owned(), |f| format!("{}/{di}", f.to_string_lossy()))
     }
 }
 
@@ -90,7 +92,8 @@ impl Named {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(mark.size).unwrap_or(0));
         file.take(limit).read_to_end(&mut bytes)?;
-        let limits = di_format::Limits { size: usize::try_from(limit).unwrap_or(usize::MAX), ..Default::default() };
+        let limits =
+            di_format::Limits { size: usize::try_from(limit).unwrap_or(usize::MAX), ..Default::default() };
         let named = di_format::named_files(&bytes, &limits).map_or_else(
             |_| Self::default(),
             |files| Self { whole: true, files: files.into_iter().map(|c| (c.file, c.role)).collect() },
@@ -110,7 +113,13 @@ pub(super) fn search(place: &Place, name: &str, role: Role) -> io::Result<Search
     let role = if role == Role::Roster { "sw" } else { "attachment" };
     // nearly always the name is exact: no need to read the folder
     if let Some(Entry::File(mark)) = place.look(OsStr::new(name))? {
-        return Ok(Search::Found(Part { below: None, name: name.into(), called: name.to_owned(), role, mark }));
+        return Ok(Search::Found(Part {
+            below: None,
+            name: name.into(),
+            called: name.to_owned(),
+            role,
+            mark,
+        }));
     }
     let names = place.list()?;
     if let Some(part) = pick(place, &names, None, name, role)? {
@@ -143,7 +152,9 @@ fn pick(
     };
     let Some((found, _)) = exact.or_else(folded) else { return Ok(None) };
     Ok(match place.look(found)? {
-        Some(Entry::File(mark)) => Some(Part { below: below.cloned(), name: found.clone(), called: name.to_owned(), role, mark }),
+        Some(Entry::File(mark)) => {
+            Some(Part { below: below.cloned(), name: found.clone(), called: name.to_owned(), role, mark })
+        }
         _ => None,
     })
 }
@@ -185,7 +196,16 @@ pub(super) struct Candidate {
 impl Candidate {
     pub(super) fn new(mark: Mark, named: Named, now: Instant) -> Self {
         let wait = SHORTEST_WAIT;
-        Self { mark, named, since: now, parts: Vec::new(), next_look: now, wait, suspect: false, claiming: false }
+        Self {
+            mark,
+            named,
+            since: now,
+            parts: Vec::new(),
+            next_look: now,
+            wait,
+            suspect: false,
+            claiming: false,
+        }
     }
 
     /// Waits longer each time, until something happens.
@@ -198,7 +218,13 @@ impl Candidate {
     ///
     /// A DI that reads to its end and whose companions were all there before it was finished needs no proof but that
     /// nobody writes: the DI is the commit mark. All else must have stayed as it is for the settle time.
-    pub(super) fn judge(&mut self, found: Vec<Search>, settle: Duration, patience: Duration, now: Instant) -> Judged {
+    pub(super) fn judge(
+        &mut self,
+        found: Vec<Search>,
+        settle: Duration,
+        patience: Duration,
+        now: Instant,
+    ) -> Judged {
         let mut missing = false;
         let mut optional_missing = false;
         let mut parts = Vec::new();

@@ -126,7 +126,21 @@ impl Watch {
             (HashMap::new(), HashSet::new(), HashMap::new(), HashSet::new());
         let next_scan = clock();
         let (drop, watcher) = (None, None);
-        Self { path, di_limit, times, shared, jobs, tell, drop, watcher, candidates, closed, leaving, told, next_scan }
+        Self {
+            path,
+            di_limit,
+            times,
+            shared,
+            jobs,
+            tell,
+            drop,
+            watcher,
+            candidates,
+            closed,
+            leaving,
+            told,
+            next_scan,
+        }
     }
 
     /// Originals of an earlier run whose row was committed.
@@ -226,7 +240,9 @@ impl Watch {
                 self.touch(Key { folder: None, di: name }, now);
             }
             (Some(name), None) => match self.look_up(&name) {
-                Some(Entry::Folder) if !is_attachments(&name) && !is_hidden(&name) => self.scan_folder(&name, now),
+                Some(Entry::Folder) if !is_attachments(&name) && !is_hidden(&name) => {
+                    self.scan_folder(&name, now)
+                }
                 _ => self.companions_changed(None, now),
             },
             (Some(folder), Some(_)) if is_attachments(&folder) => self.companions_changed(None, now),
@@ -297,7 +313,9 @@ impl Watch {
         let Some((root, _)) = self.drop.clone() else { return };
         for (name, kind) in root.list().unwrap_or_default() {
             match kind {
-                FileType::Directory if !is_attachments(&name) && !is_hidden(&name) => self.scan_folder(&name, now),
+                FileType::Directory if !is_attachments(&name) && !is_hidden(&name) => {
+                    self.scan_folder(&name, now)
+                }
                 FileType::Directory => {}
                 _ if is_di(&name) => self.touch(Key { folder: None, di: name }, now),
                 _ => {}
@@ -332,7 +350,9 @@ impl Watch {
             });
             match made.and_then(|mut w| w.watch(&self.path, RecursiveMode::Recursive).map(|()| w)) {
                 Ok(watcher) => self.watcher = Some(watcher),
-                Err(error) => tracing::warn!(%error, "the drop folder cannot be watched; it is scanned instead"),
+                Err(error) => {
+                    tracing::warn!(%error, "the drop folder cannot be watched; it is scanned instead")
+                }
             }
         }
         Ok(())
@@ -344,7 +364,8 @@ impl Watch {
         let due: BTreeSet<Key> = due.map(|(key, _)| key.clone()).collect();
         let mut units: Vec<Unit> = due.into_iter().filter_map(|key| self.look(key, now)).collect();
         // those just seen closed are asked about after the rename only, when the answer lasts
-        let unsure: Vec<usize> = (0..units.len()).filter(|i| units.get(*i).is_some_and(|u| self.is_unsure(u))).collect();
+        let unsure: Vec<usize> =
+            (0..units.len()).filter(|i| units.get(*i).is_some_and(|u| self.is_unsure(u))).collect();
         if !unsure.is_empty() {
             let held = self.still_written(&units, &unsure);
             for i in held.into_iter().rev() {
@@ -372,7 +393,7 @@ impl Watch {
             std::iter::once(unit.di).chain(unit.parts.iter().map(|p| p.mark)).collect()
         };
         let marks: Vec<Vec<Mark>> = asked.iter().filter_map(|i| units.get(*i)).map(of).collect();
-        let mut answers = self.shared.census.writers(&marks.concat()).into_iter();
+        let mut answers = self.shared.census.writers(&marks.concat(), true).into_iter();
         let mut out = Vec::new();
         for (i, marks) in asked.iter().zip(&marks) {
             let Some(unit) = units.get(*i) else { continue };
@@ -429,7 +450,8 @@ impl Watch {
         let total = parts.iter().fold(di.size, |sum, part| sum.saturating_add(part.mark.size));
         let too_large = total > self.shared.desk.document_limit;
         let unit = Unit { trust, too_large, place, di, parts, key };
-        let trust = if unit.trust == Trust::Nothing && self.was_closed(&unit) { Trust::Closed } else { unit.trust };
+        let trust =
+            if unit.trust == Trust::Nothing && self.was_closed(&unit) { Trust::Closed } else { unit.trust };
         if self.shared.desk.remote && trust != Trust::Settled {
             let settle = self.times.settle;
             let candidate = self.candidates.get_mut(&unit.key)?;
@@ -445,7 +467,8 @@ impl Watch {
             // a folder that was renamed in brings its files with it
             path.ancestors().any(|p| !p.as_os_str().is_empty() && self.closed.contains(p))
         };
-        let part = |p: &super::unit::Part| closed(&folder.join(p.below.iter().collect::<PathBuf>()).join(&p.name));
+        let part =
+            |p: &super::unit::Part| closed(&folder.join(p.below.iter().collect::<PathBuf>()).join(&p.name));
         closed(&folder.join(&unit.key.di)) && unit.parts.iter().all(part)
     }
 
@@ -468,7 +491,8 @@ impl Watch {
     }
 
     fn remove_due(&mut self, now: Instant) {
-        let due: Vec<_> = self.leaving.iter().filter(|(_, l)| l.due <= now).map(|(key, _)| key.clone()).collect();
+        let due: Vec<_> =
+            self.leaving.iter().filter(|(_, l)| l.due <= now).map(|(key, _)| key.clone()).collect();
         if due.is_empty() {
             return;
         }
@@ -520,7 +544,9 @@ impl Watch {
     /// Whether a DI lies there that was not looked at yet.
     fn strangers(&self, folders: &HashSet<Option<OsString>>) -> bool {
         folders.iter().any(|folder| {
-            let Some(place) = self.place_of(&Key { folder: folder.clone(), di: OsString::new() }) else { return false };
+            let Some(place) = self.place_of(&Key { folder: folder.clone(), di: OsString::new() }) else {
+                return false;
+            };
             place.list().unwrap_or_default().into_iter().any(|(di, kind)| {
                 let key = Key { folder: folder.clone(), di };
                 kind == FileType::RegularFile && is_di(&key.di) && !self.candidates.contains_key(&key)
