@@ -17,6 +17,8 @@ mod run;
 mod show;
 pub(crate) mod source;
 mod status;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 use std::ffi::OsString;

@@ -1,6 +1,8 @@
 //! Tables and wrapped text that are aligned where Chinese characters take two columns.
 
-use comfy_table::{Table as Grid, presets};
+use std::io::IsTerminal;
+
+use comfy_table::{ContentArrangement, LineStyle, Table as Grid, TableStyle};
 
 /// A table with a heading line, left-aligned, without outer frame.
 pub(crate) struct Table(Grid);
@@ -9,7 +11,11 @@ impl Table {
     /// With these headings.
     pub(crate) fn new(headings: &[&str]) -> Self {
         let mut grid = Grid::new();
-        grid.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        grid.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
+        if let Some(columns) = terminal_columns() {
+            grid.set_content_arrangement(ContentArrangement::Dynamic);
+            grid.set_width(columns);
+        }
         grid.set_header(headings.iter().copied());
         Self(grid)
     }
@@ -28,6 +34,16 @@ impl Table {
         }
         text
     }
+}
+
+/// Columns of the terminal that a person reads on; `None` when the output goes elsewhere and need not be broken.
+fn terminal_columns() -> Option<u16> {
+    let stdout = std::io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
+    (size.ws_col >= 40).then_some(size.ws_col)
 }
 
 /// Columns that a character takes on a terminal.

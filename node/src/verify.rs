@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use envelope::Certificate;
+use envelope::container::Exchange;
 use envelope::evidence::{self, Mark, Step, TimeSource, Trust};
 use envelope::receipt::{Kind, Receipt, Verdict, VerifiedReceipt};
 use envelope::trust::Anchors;
@@ -171,7 +172,11 @@ fn none(args: &Verify, error: Option<envelope::Error>) -> Failure {
 
 fn container(file: &mut File, trust: &Trust, args: &Verify) -> Result<Verified, Failure> {
     let report = evidence::verify(file, trust).map_err(|e| none(args, Some(e)))?;
-    let links: Vec<Link> = report.links.iter().map(link).collect();
+    let without_anchors = trust.anchors.certificates().is_empty();
+    let mut links: Vec<Link> = report.links.iter().map(link).collect();
+    for (shown, found) in links.iter_mut().zip(&report.links) {
+        refine(shown, found, report.exchange.as_ref(), without_anchors);
+    }
     let relied_on = report.relied_on.map(|(at, source)| Relied {
         at: rfc3339(at),
         source: match source {
@@ -221,6 +226,29 @@ fn link(link: &evidence::Link) -> Link {
     }
 }
 
+/// What the container's reader cannot know: whether there were anchors at all, and which recipients have the other
+/// container.
+fn refine(shown: &mut Link, found: &evidence::Link, exchange: Option<&Exchange>, without_anchors: bool) {
+    if found.step == Step::Revocation && found.mark == Mark::Unknown {
+        shown.reason = Reason::of("revocation-not-included", "");
+    }
+    if without_anchors && found.label == "untrusted" {
+        shown.mark = "unknown";
+        shown.reason = Reason::of("anchor-missing", "");
+        shown.detail = String::new();
+    }
+    if let (Some(exchange), Some(code), "receipt-missing") = (exchange, &found.recipient, found.label) {
+        let reduced = exchange.withheld > 0;
+        let mixed = exchange.recipients.iter().any(|r| r.attachments)
+            && exchange.recipients.iter().any(|r| !r.attachments);
+        let here = exchange.recipients.iter().any(|r| r.code == *code && r.attachments != reduced);
+        if (reduced || mixed) && !here {
+            shown.mark = "elsewhere";
+            shown.reason = Reason::of("other-container", "");
+        }
+    }
+}
+
 const fn step(step: Step) -> &'static str {
     match step {
         Step::File => "file",
@@ -256,7 +284,7 @@ fn receipt(mut file: File, trust: &Trust, args: &Verify) -> Result<Verified, Fai
     let mut links = Vec::new();
     let (mark, reason, detail) = match &judged {
         Ok(verified) => ("yes", None, verified.signer.subject().to_owned()),
-        Err(None) => ("unknown", Reason::of("anchors-missing", ""), String::new()),
+        Err(None) => ("unknown", Reason::of("anchor-missing", ""), String::new()),
         Err(Some(error)) => ("no", Reason::of(error.label(), ""), error.to_string()),
     };
     links.push(Link {
@@ -364,11 +392,13 @@ fn text(v: &Verified) -> String {
         let mark = match link.mark {
             "yes" => "✓",
             "no" => "✗",
+            "elsewhere" => "–",
             _ => "?",
         };
         let of = link.recipient.as_deref().map(|r| format!("（{}）", plain(r))).unwrap_or_default();
         let at = link.at.as_deref().map(|t| format!("　{}", time(t))).unwrap_or_default();
-        out.push_str(&format!("{mark} {}{of}　{}{at}\n", pad(step_word(link.step), 16), plain(&link.detail)));
+        let line = format!("{mark} {}{of}　{}{at}", pad(step_word(link.step), 16), plain(&link.detail));
+        out.push_str(&format!("{}\n", line.trim_end()));
         if let Some(reason) = &link.reason {
             out.push_str(&format!("    {}［{}］\n    處理：{}\n", reason.what, reason.label, reason.remedy));
         }

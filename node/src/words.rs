@@ -16,7 +16,7 @@ mod store;
 mod wire;
 
 pub use di::sentence as di_sentence;
-pub use events::event;
+pub use events::{detail, event, is_news};
 pub use states::{Box as BoxKind, STATES, inbound, line, outbound};
 
 /// The sentence and the remedy of one label.

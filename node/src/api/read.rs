@@ -254,10 +254,13 @@ fn out_row(row: &OutboxRow) -> OutRow {
 
 fn out_summary(d: &DocumentRow, recipients: Vec<Count>, first_recipient: String, hints: u32) -> OutRow {
     let duplicate = d.duplicate_of.is_some();
+    // A person's abandon before sealing is kept as a refusal.
+    let given_up = d.word == Word::Refused && d.trouble.label == "abandoned";
+    let shown = if given_up { Word::Abandoned } else { d.word };
     OutRow {
         id: hex(&d.id),
         state: d.word.as_str().to_owned(),
-        word: words::outbound(d.word, d.trouble.held, duplicate).to_owned(),
+        word: words::outbound(shown, d.trouble.held, duplicate).to_owned(),
         held: d.trouble.held,
         reason: reason(&d.trouble),
         kind: d.about.kind.clone(),

@@ -41,7 +41,9 @@ pub(crate) fn help() -> String {
     for (code, meaning) in TABLE {
         text.push_str(&format!("{code:>4}  {meaning}\n"));
     }
-    text.push_str("\n給的名稱若是存在的檔案就讀該檔，否則視為公文識別碼（可只寫開頭幾碼）。詳見 docs/manual.md。");
+    text.push_str(
+        "\n給的名稱若是存在的檔案就讀該檔，否則視為公文識別碼（可只寫開頭幾碼）。詳見 docs/manual.md。",
+    );
     text
 }
 

@@ -196,7 +196,10 @@ fn field(text: &mut String, name: &str, value: &str) {
 
 fn reason(text: &mut String, reason: Option<&Reason>) {
     if let Some(reason) = reason {
-        field(text, "原因", &format!("{}［{}］", said(reason), reason.label));
+        field(text, "原因", &format!("{}［{}］", reason.what, reason.label));
+        for line in reason.detail.lines().filter(|l| !l.trim().is_empty()) {
+            field(text, "", line);
+        }
         field(text, "處理", &reason.remedy);
     }
 }
@@ -235,10 +238,15 @@ fn history(events: &[Event], civil: &Civil) -> String {
         return String::new();
     }
     let mut table = Table::new(&["時間", "事項", "承辦", "說明"]);
-    for event in events {
+    for event in events.iter().filter(|e| words::is_news(&e.event, &e.detail)) {
         let actor = if event.actor == store::NODE { "系統" } else { &event.actor };
         let what = if event.alarm { format!("！{}", event.what) } else { event.what.clone() };
-        table.row(&[civil.milli(event.at), what, actor.to_owned(), event.detail.clone()]);
+        table.row(&[
+            civil.milli(event.at),
+            what,
+            actor.to_owned(),
+            words::detail(&event.event, &event.detail),
+        ]);
     }
     format!("\n歷程\n{}", table.render())
 }

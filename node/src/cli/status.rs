@@ -210,7 +210,7 @@ fn outbox_table(rows: &[OutRow], civil: &Civil) -> String {
             civil.minute(row.claimed_at),
             row.word.clone(),
             cut(&row.number, 24),
-            cut(&row.subject, 36),
+            cut(if row.subject.is_empty() { &row.drop_name } else { &row.subject }, 36),
             recipients(row),
             note(
                 row.reason.as_ref().map(|r| r.what.as_str()),

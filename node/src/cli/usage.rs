@@ -205,7 +205,16 @@ mod tests {
             all.push(sub.render_long_help().to_string());
         }
         for text in all.iter().map(|text| translated(text)) {
-            for english in ["Usage", "OPTIONS", "Options", "Arguments", "Commands", "Print help", "ossible values", "default"] {
+            for english in [
+                "Usage",
+                "OPTIONS",
+                "Options",
+                "Arguments",
+                "Commands",
+                "Print help",
+                "ossible values",
+                "default",
+            ] {
                 assert!(!text.contains(english), "{english} in:\n{text}");
             }
         }

@@ -63,3 +63,112 @@ const EVENTS: &[(&str, &str)] = &[
 pub fn event(name: &str) -> &str {
     EVENTS.iter().find(|(event, _)| *event == name).map_or(name, |(_, words)| words)
 }
+
+/// The particulars of an event for people: the store writes them in a fixed English form for programs.
+#[must_use]
+pub fn detail(event: &str, detail: &str) -> String {
+    let said = match event {
+        "attempt" => attempt(detail),
+        "sealed" => sealed(detail),
+        "accepted" | "accepted-again" => part(detail),
+        "noted" => detail.split_once(": ").map(|(word, path)| format!("{}：{path}", state(word))),
+        "confirmed" | "returned" | "accepted-line" | "misdirected" | "on-paper" | "abandoned"
+        | "late-confirmed" | "late-returned" => verdict(detail),
+        "answered" | "reported" | "offered-again" => {
+            number_after(detail, "receipt ").map(|n| format!("回執 {n}"))
+        }
+        "offered" => detail.split_once(" from ").map(|(_, from)| {
+            let (sender, round) = from.split_once(" round ").unwrap_or((from, "0"));
+            format!("發文機關 {sender}{}", again(round))
+        }),
+        "refused" | "setback" | "quarantined" | "refetch" | "send-back" => labelled(detail),
+        _ => None,
+    };
+    said.unwrap_or_else(|| detail.to_owned())
+}
+
+/// Whether an event is one that people want in a history: a first try that went through is not.
+#[must_use]
+pub fn is_news(event: &str, detail: &str) -> bool {
+    !(event == "attempt" && detail.contains(", try 1,"))
+}
+
+fn attempt(detail: &str) -> Option<String> {
+    let (step, rest) = detail.split_once(", try ")?;
+    let times = rest.split(',').next()?;
+    let step = match step {
+        "seal" => "簽章加密",
+        "reseal" => "重新加密",
+        "submit" => "送交換中心",
+        "fetch" => "下載",
+        "open" => "解密驗章",
+        other => other,
+    };
+    Some(format!("{step}，第 {times} 次"))
+}
+
+fn sealed(detail: &str) -> Option<String> {
+    let recipients = detail.split_once(" recipients")?.0;
+    let parts = detail.split_once(", ")?.1.split_once(" parts")?.0;
+    Some(format!("{recipients} 個收受者，{parts} 份密文"))
+}
+
+fn part(detail: &str) -> Option<String> {
+    let (part, round) = detail.strip_prefix("part ")?.split_once(", round ")?;
+    Some(format!("密文 {part}{}", again(round)))
+}
+
+fn verdict(detail: &str) -> Option<String> {
+    if let Some(receipt) = number_after(detail, "receipt ") {
+        return Some(format!("回執 {receipt}"));
+    }
+    let (code, rest) = detail.split_once(" round ")?;
+    let (round, label) = rest.split_once(' ').unwrap_or((rest, ""));
+    let why = super::of(label).map(|words| format!("：{}", words.what)).unwrap_or_default();
+    Some(format!("{code}{}{why}", again(round)))
+}
+
+fn again(round: &str) -> String {
+    if round == "0" { String::new() } else { format!("（第 {round} 次重送）") }
+}
+
+fn number_after<'a>(detail: &'a str, prefix: &str) -> Option<&'a str> {
+    let number = detail.strip_prefix(prefix)?.split(' ').next()?;
+    number.bytes().all(|b| b.is_ascii_digit()).then_some(number)
+}
+
+fn labelled(detail: &str) -> Option<String> {
+    let (label, more) = detail.split_once(": ").unwrap_or((detail.trim_end_matches(':'), ""));
+    let words = super::of(label)?;
+    Some(if more.trim().is_empty() { words.what.to_owned() } else { format!("{}：{more}", words.what) })
+}
+
+fn state(word: &str) -> &str {
+    super::STATES
+        .iter()
+        .find(|(kind, state, _, _)| *kind == super::BoxKind::Out && *state == word)
+        .map_or(word, |(_, _, chinese, _)| chinese)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn particulars_are_told_in_chinese_and_never_lost() {
+        assert_eq!(detail("attempt", "submit, try 3, begun 1"), "送交換中心，第 3 次");
+        assert_eq!(detail("sealed", "2 recipients, 1 parts"), "2 個收受者，1 份密文");
+        assert_eq!(detail("accepted", "part 4, round 0"), "密文 4");
+        assert_eq!(detail("accepted", "part 4, round 2"), "密文 4（第 2 次重送）");
+        assert_eq!(detail("returned", "XC20261103 round 0 element-missing"), "XC20261103：缺少必要的元素");
+        assert_eq!(detail("confirmed", "receipt 4"), "回執 4");
+        assert_eq!(detail("offered", "4b2d from XC20261101 round 0"), "發文機關 XC20261101");
+        assert_eq!(detail("setback", "disk-full: spool"), "磁碟空間不足：spool");
+        assert_eq!(detail("noted", "accepted: /x/y.txt"), "系統確認：/x/y.txt");
+        for (event, text) in
+            [("attempt", "odd"), ("sealed", "2"), ("from-the-future", "x"), ("setback", "y: z")]
+        {
+            assert_eq!(detail(event, text), text);
+        }
+    }
+}

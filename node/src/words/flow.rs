@@ -9,6 +9,8 @@ pub(super) const WORDS: &[Words] = &[
         "同樣的內容先前已放入過（疑似重複）",
         "查看先前那件；確定要再送一次用 di-node release，不送則用 di-node abandon",
     ),
+    w("held", "承辦人暫停處理", "以 di-node release 放行，或以 di-node abandon 放棄"),
+    w("abandoned", "承辦人放棄送件", "需要時重新放入原始檔案"),
     // waits
     w("waits-for-key", "等候金鑰或卡片", "插入卡片或放回金鑰檔後會自動繼續"),
     w("waits-for-link", "等候與交換中心連線", "檢查網路；恢復後會自動繼續，公文不會遺失"),
@@ -108,7 +110,11 @@ mod tests {
         let intake = crate::intake::LABELS.iter().map(|(l, _)| *l);
         super::super::assert_complete(
             super::WORDS,
-            flow.chain(act).chain(start).chain(intake).chain(link).chain(archive).chain([store::DUPLICATE]),
+            flow.chain(act).chain(start).chain(intake).chain(link).chain(archive).chain([
+                store::DUPLICATE,
+                store::HELD,
+                "abandoned",
+            ]),
         );
     }
 }
