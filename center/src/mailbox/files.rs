@@ -26,8 +26,15 @@ impl Files {
     /// Makes the folders where they are missing.
     pub(crate) fn open(data: &Path) -> Result<Self> {
         let (uploads, bodies) = (data.join("uploads"), data.join("bodies"));
-        for folder in [&uploads, &bodies] {
-            std::fs::create_dir_all(folder).map_err(|e| Error::file("make the folder", folder, e))?;
+        // all at once, so that a body's own folder is durable long before the body is
+        let make = |folder: &Path| {
+            std::fs::create_dir_all(folder).map_err(|e| Error::file("make the folder", folder, e))
+        };
+        make(&uploads)?;
+        if !bodies.join("ff").exists() {
+            (0..=255_u8).try_for_each(|n| make(&bodies.join(format!("{n:02x}"))))?;
+            sync(&bodies)?;
+            sync(data)?;
         }
         Ok(Self { uploads, bodies, turns: Mutex::default() })
     }
@@ -66,7 +73,10 @@ impl Files {
             (hash, offset) = (Context::new(&SHA256), 0);
         }
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::file("read the upload", &path, e))?;
-        file.sync_data().map_err(|e| Error::file("sync the upload", &path, e))?;
+        if offset > 0 {
+            // what is announced as held must be durable, also if the one who wrote it was cut off
+            file.sync_data().map_err(|e| Error::file("sync the upload", &path, e))?;
+        }
         drop(current);
         Ok(Box::new(FileUpload {
             target: self.body_path(name),
@@ -174,16 +184,17 @@ impl Upload for FileUpload {
         }
         self.file.sync_all().map_err(|e| Error::file("sync the upload", &self.path, e))?;
         let folder = self.target.parent().unwrap_or(&self.target);
-        std::fs::create_dir_all(folder).map_err(|e| Error::file("make the folder", folder, e))?;
         std::fs::rename(&self.path, &self.target)
             .map_err(|e| Error::file("rename the upload to", &self.target, e))?;
-        for folder in [Some(folder), folder.parent()].into_iter().flatten() {
-            File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(|e| Error::file("sync the folder", folder, e))?;
-        }
+        sync(folder)?;
         Ok(Content::File(self.name.clone()))
     }
+}
+
+fn sync(folder: &Path) -> Result<()> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|e| Error::file("sync the folder", folder, e))
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
