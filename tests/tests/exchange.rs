@@ -300,3 +300,44 @@ async fn a_letter_in_anothers_name_is_refused() {
     assert_eq!(refused.document.trouble.label, "sender-not-ours");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_center_restored_from_a_backup_gets_again_what_it_lost() {
+    let mut world = World::new(2, Transport::Auto).await;
+    let early = Unit::letter("備份前", &[to(1)], &[], &[]);
+    world.nodes[0].put(&early);
+    world.nodes[0].until(&early, Word::Confirmed).await;
+    world.nodes[1].stop().await;
+    world.center_down().await;
+    let backup = world.dir().join("backup");
+    copy_folder(&world.config.data, &backup);
+    world.center_up().await;
+    world.nodes[0].ready().await;
+    let lost = Unit::letter("備份後", &[to(1)], &[], &[]);
+    world.nodes[0].put(&lost);
+    let before = world.nodes[0].until(&lost, Word::Accepted).await;
+    world.center_down().await;
+    std::fs::remove_dir_all(&world.config.data).unwrap();
+    copy_folder(&backup, &world.config.data);
+    world.registry().restore_epoch().unwrap();
+    world.center_up().await;
+    world.nodes[1].start().await;
+    let after = world.nodes[0].until(&lost, Word::Confirmed).await;
+    assert_eq!(after.parts[0].sealed, before.parts[0].sealed, "the same bytes");
+    assert_eq!(after.containers.len(), 1, "not signed again");
+    assert_eq!(world.nodes[1].inbox().len(), 2, "nothing twice");
+    world.stop().await;
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, target).unwrap();
+        }
+    }
+}
