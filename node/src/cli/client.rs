@@ -115,9 +115,11 @@ fn refused(status: StatusCode, trouble: Trouble) -> Failure {
         _ if status.is_server_error() => exit::UNAVAILABLE,
         _ => exit::FAILED,
     };
-    let what =
-        if error.detail.is_empty() { error.what } else { format!("{}：{}", error.what, error.detail) };
-    Failure::new(code, error.label, what).remedy(error.remedy)
+    // An id or a list of ids belongs to the sentence; anything else is a cause, in the words of the part that failed.
+    let named = matches!(error.label.as_str(), "not-found" | "id-ambiguous");
+    let what = if named { format!("{}：{}", error.what, error.detail) } else { error.what };
+    let failure = Failure::new(code, error.label, what).remedy(error.remedy);
+    if named || error.detail.is_empty() { failure } else { failure.because(error.detail) }
 }
 
 /// A value as part of a path or query: everything but unreserved characters is escaped (RFC 3986 §2.1).

@@ -66,6 +66,16 @@ pub(super) const WORDS: &[Words] = &[
     w("outcome-invalid", "收到的回執無法驗證或與所送不符", "回執不採信但已保留；向對方或交換中心查證"),
     // the link
     w("link-connecting", "正在連線", "稍候；若一直如此，檢查網路與設定檔 center.address"),
+    w(
+        "own-entry-missing",
+        "交換中心的地址簿沒有本機關的登記",
+        "向註冊單位申請登記（di-node setup --entry-out 產生登記檔）；登記前別人無法送件給本機關",
+    ),
+    w(
+        "own-entry-other-key",
+        "地址簿登記的憑證不是本機關目前使用的",
+        "若已換發憑證，以較大的號次重新登記；若不是本機關所為，立即通知註冊單位與交換中心",
+    ),
     w("clock-skew", "本機時間與交換中心相差過大", "校正本機時間（NTP）；在此之前不簽章，也不以時間為由退文"),
     w("link-stopped", "服務正在停止", "等服務重新啟動"),
     // what arrives
@@ -83,6 +93,7 @@ pub(super) const WORDS: &[Words] = &[
     w("scanner-down", "掃描程式沒有結果", "檢查掃描程式；恢復後會自動繼續"),
     w("archive-failed", "歸檔或收文資料夾無法寫入", "檢查磁碟空間與權限；恢復後會自動繼續，不會重複收文"),
     w("delivery-name", "歸檔位置的名稱不正確", "檢查歸檔與收文資料夾是否被人改動；保留現狀並附上代號回報"),
+    w("note-failed", "sent 或 failed 資料夾的說明檔無法寫入", "檢查磁碟空間與權限；公文本身不受影響，程式會自動再寫"),
     // start
     w("file-unreadable", "設定檔所指的檔案無法讀取", "檢查路徑與權限；以 di-node config check 逐項檢查"),
     w("config-lacks", "設定不完整", "以 di-node config check 查看缺少哪一項"),
@@ -107,10 +118,11 @@ mod tests {
         let start = crate::LABELS.iter().copied();
         let link = crate::link::LABELS.iter().copied();
         let archive = crate::archive::LABELS.iter().map(|(l, _)| *l);
+        let note = crate::note::LABELS.iter().map(|(l, _)| *l);
         let intake = crate::intake::LABELS.iter().map(|(l, _)| *l);
         super::super::assert_complete(
             super::WORDS,
-            flow.chain(act).chain(start).chain(intake).chain(link).chain(archive).chain([
+            flow.chain(act).chain(start).chain(intake).chain(link).chain(archive).chain(note).chain([
                 store::DUPLICATE,
                 store::HELD,
                 "abandoned",
