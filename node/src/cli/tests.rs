@@ -1,5 +1,7 @@
 //! The verbs against a real store, a real socket and the real service loop of the API.
 
+mod proofs;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};

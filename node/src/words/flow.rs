@@ -93,7 +93,11 @@ pub(super) const WORDS: &[Words] = &[
     w("scanner-down", "掃描程式沒有結果", "檢查掃描程式；恢復後會自動繼續"),
     w("archive-failed", "歸檔或收文資料夾無法寫入", "檢查磁碟空間與權限；恢復後會自動繼續，不會重複收文"),
     w("delivery-name", "歸檔位置的名稱不正確", "檢查歸檔與收文資料夾是否被人改動；保留現狀並附上代號回報"),
-    w("note-failed", "sent 或 failed 資料夾的說明檔無法寫入", "檢查磁碟空間與權限；公文本身不受影響，程式會自動再寫"),
+    w(
+        "note-failed",
+        "sent 或 failed 資料夾的說明檔無法寫入",
+        "檢查磁碟空間與權限；公文本身不受影響，程式會自動再寫",
+    ),
     // start
     w("file-unreadable", "設定檔所指的檔案無法讀取", "檢查路徑與權限；以 di-node config check 逐項檢查"),
     w("config-lacks", "設定不完整", "以 di-node config check 查看缺少哪一項"),
