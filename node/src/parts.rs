@@ -54,7 +54,8 @@ impl Parts {
             unwrap: unwrap.into(),
             anchors: Arc::new(anchors("trust.anchors", config.trust.anchors.as_deref())?),
             registrar: Arc::new(anchors("center.registrar-anchors", center.registrar_anchors.as_deref())?),
-            tls: read("center.anchors", center.anchors.as_deref().ok_or(Error::Lacks("center.anchors"))?)?.into(),
+            tls: read("center.anchors", center.anchors.as_deref().ok_or(Error::Lacks("center.anchors"))?)?
+                .into(),
             receipts: receipts.into(),
         })
     }

@@ -248,7 +248,6 @@ impl Run {
             facts.may_send = !receive_only && up.is_none_or(|up| up.welcome.may_send);
         });
         let Some(up) = up else { return };
-        tracing::info!(carrier = %up.carrier, "logged in at the center");
         let first = self.tools.store.cursors().is_ok_and(|cursors| cursors.epoch == [0; 16]);
         match self.tools.store.epoch(up.welcome.epoch, now()).await {
             Ok(true) => {
@@ -344,22 +343,36 @@ impl Run {
         let store = &self.tools.store;
         let suspect = |begun: u32| begun + 1 >= DEATHS;
         Ok(match lane {
-            DOCUMENTS => store.due_documents(take)?.into_iter().map(|row| {
-                let act = outbound::decide(&(&row).into(), facts);
-                let (target, suspect, size) = (Target::Document(row.id), suspect(row.trouble.begun), row.size);
-                Candidate { target, act, suspect, size, work: Work::Document(Box::new(row), act) }
-            }).collect(),
-            PARTS => store.due_parts(take)?.into_iter().map(|row| {
-                let act = outbound::decide_part(&(&row).into(), facts);
-                let (target, suspect, size) = (Target::Part(row.id), suspect(row.trouble.begun), row.length);
-                Candidate { target, act, suspect, size, work: Work::Part(Box::new(row), act) }
-            }).collect(),
-            _ => store.due_inbound(take)?.into_iter().map(|row| {
-                let act = inbound::decide(&(&row).into(), facts);
-                let (target, suspect) = (Target::Inbound(row.id), suspect(row.trouble.begun));
-                let size = row.offer.length;
-                Candidate { target, act, suspect, size, work: Work::Inbound(Box::new(row), act) }
-            }).collect(),
+            DOCUMENTS => store
+                .due_documents(take)?
+                .into_iter()
+                .map(|row| {
+                    let act = outbound::decide(&(&row).into(), facts);
+                    let (target, suspect, size) =
+                        (Target::Document(row.id), suspect(row.trouble.begun), row.size);
+                    Candidate { target, act, suspect, size, work: Work::Document(Box::new(row), act) }
+                })
+                .collect(),
+            PARTS => store
+                .due_parts(take)?
+                .into_iter()
+                .map(|row| {
+                    let act = outbound::decide_part(&(&row).into(), facts);
+                    let (target, suspect, size) =
+                        (Target::Part(row.id), suspect(row.trouble.begun), row.length);
+                    Candidate { target, act, suspect, size, work: Work::Part(Box::new(row), act) }
+                })
+                .collect(),
+            _ => store
+                .due_inbound(take)?
+                .into_iter()
+                .map(|row| {
+                    let act = inbound::decide(&(&row).into(), facts);
+                    let (target, suspect) = (Target::Inbound(row.id), suspect(row.trouble.begun));
+                    let size = row.offer.length;
+                    Candidate { target, act, suspect, size, work: Work::Inbound(Box::new(row), act) }
+                })
+                .collect(),
         })
     }
 

@@ -47,11 +47,8 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
     let stop_run = CancellationToken::new();
     let stop_link = CancellationToken::new();
     let cursors = store.cursors()?;
-    let cursors = Cursors {
-        offers: cursors.offers,
-        outcomes: cursors.outcomes,
-        announcements: cursors.announcements,
-    };
+    let cursors =
+        Cursors { offers: cursors.offers, outcomes: cursors.outcomes, announcements: cursors.announcements };
     let link = Link::start(&config, &parts, cursors, now, stop_link.clone())
         .map_err(|error| part("link", error.label().to_owned(), Class::Permanent, error))?;
     let wake = Arc::new(Notify::new());
@@ -86,7 +83,9 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
 /// Folders, store, keys, recovery: blocking, before anything runs.
 fn prepare(config: &NodeConfig) -> Result<(Store, Parts), Error> {
     let folders = &config.folders;
-    for folder in [&folders.drop, &folders.sent, &folders.failed, &folders.inbox, &folders.archive, &folders.work] {
+    for folder in
+        [&folders.drop, &folders.sent, &folders.failed, &folders.inbox, &folders.archive, &folders.work]
+    {
         writable(folder)?;
     }
     let parts = Parts::load(config)?;
@@ -94,8 +93,7 @@ fn prepare(config: &NodeConfig) -> Result<(Store, Parts), Error> {
     intake::recover(config, &store, now())
         .map_err(|error| part("intake", error.label(), Class::Retry, error))?;
     let staged: Vec<String> = store.to_deliver(u32::MAX)?.into_iter().map(|row| row.staged).collect();
-    archive::recover(config, &staged)
-        .map_err(|error| part("archive", error.label(), Class::Retry, error))?;
+    archive::recover(config, &staged).map_err(|error| part("archive", error.label(), Class::Retry, error))?;
     let offered = Filter { states: vec![Inbound::Offered], limit: 10_000, ..Filter::default() };
     let resumable: Vec<String> = store.inbox(&offered)?.iter().map(spool_name).collect();
     let swept = store.spool().sweep(&store.spool_names()?, &resumable)?;

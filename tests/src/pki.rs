@@ -4,17 +4,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, RsaKeySize, SanType,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, RsaKeySize, SanType,
 };
 
 /// Organisation codes of the members that there are keys for, with their names.
-pub const MEMBERS: [(&str, &str); 4] = [
-    ("XC00000001", "甲機關"),
-    ("XC00000002", "乙機關"),
-    ("XC00000003", "丙機關"),
-    ("XC00000004", "丁機關"),
-];
+pub const MEMBERS: [(&str, &str); 4] =
+    [("XC00000001", "甲機關"), ("XC00000002", "乙機關"), ("XC00000003", "丙機關"), ("XC00000004", "丁機關")];
 
 /// A name and what its file holds.
 type File = (String, String);
@@ -118,8 +114,8 @@ fn authority(name: &str, depth: BasicConstraints) -> CertificateParams {
 fn organisation_oid(n: u8) -> CustomExtension {
     // SEQUENCE { SEQUENCE { OID 2.16.886.1.100.2.102, SET { OID 2.16.886.101.20003.n } } }
     let content = vec![
-        0x30, 0x17, 0x30, 0x15, 0x06, 0x07, 0x60, 0x86, 0x76, 0x01, 0x64, 0x02, 0x66, 0x31, 0x0a, 0x06, 0x08, 0x60,
-        0x86, 0x76, 0x65, 0x81, 0x9c, 0x23, n,
+        0x30, 0x17, 0x30, 0x15, 0x06, 0x07, 0x60, 0x86, 0x76, 0x01, 0x64, 0x02, 0x66, 0x31, 0x0a, 0x06, 0x08,
+        0x60, 0x86, 0x76, 0x65, 0x81, 0x9c, 0x23, n,
     ];
     CustomExtension::from_oid_content(&[2, 5, 29, 9], content)
 }

@@ -168,14 +168,8 @@ impl World {
         let sign = self.key(&format!("{code}.sign"));
         let enc = envelope::UnwrapKey::certificate(&self.key(&format!("{code}.{enc}")));
         let chain: Vec<Certificate> = SigningKey::chain(&sign);
-        let entry = envelope::directory::Entry {
-            code,
-            name,
-            enc: &enc,
-            enc_chain: &chain,
-            oaep: true,
-            number,
-        };
+        let entry =
+            envelope::directory::Entry { code, name, enc: &enc, enc_chain: &chain, oaep: true, number };
         let entry = envelope::directory::make(&entry, &sign, now()).expect("entry");
         envelope::directory::countersign(&entry, &self.key("registrar"), now()).expect("countersigned")
     }
@@ -330,7 +324,11 @@ impl Node {
     pub async fn ready(&self) {
         let ready = self.running.as_ref().expect("the node runs").ready();
         if tokio::time::timeout(DEADLINE, ready).await.is_err() {
-            panic!("{} does not log in: {:?}", self.code, self.running.as_ref().map(|r| r.link().borrow().clone()));
+            panic!(
+                "{} does not log in: {:?}",
+                self.code,
+                self.running.as_ref().map(|r| r.link().borrow().clone())
+            );
         }
     }
 
@@ -533,8 +531,10 @@ impl Unit {
         letter.senders = vec![Party { name: name_of(sender), code: code.into(), unit: None }];
         letter.address = "臺北市中正區測試路1號".into();
         letter.contacts = vec!["承辦人：王小明".into(), "電話：02-12345678".into()];
-        letter.recipient =
-            Some(Recipient::Roster { text: "如正副本行文單位".into(), file: Some(format!("{name}.sw")) });
+        letter.recipient = Some(Recipient::Roster {
+            text: "如正副本行文單位".into(),
+            file: Some(format!("{name}.sw")),
+        });
         letter.date = "中華民國115年11月21日".into();
         letter.numbers = vec![Number::Parts {
             word: "測試".into(),

@@ -7,7 +7,8 @@ use tests::world::{Unit, World, eventually, to};
 
 async fn one_document(transport: Transport) {
     let world = World::new(2, transport).await;
-    let unit = Unit::letter("函一", &[to(1)], &[("附件一.txt", b"hello"), ("附件二.pdf", &[7; 100_000])], &[]);
+    let unit =
+        Unit::letter("函一", &[to(1)], &[("附件一.txt", b"hello"), ("附件二.pdf", &[7; 100_000])], &[]);
     world.nodes[0].put(&unit);
     let sent = world.nodes[0].until(&unit, Word::Confirmed).await;
     let got = world.nodes[1].received(sent.document.id, Inbound::Confirmed).await;

@@ -26,17 +26,35 @@ pub const OWN_MISSING: &str = "own-entry-missing";
 /// Event: the directory's entry names a certificate of ours that we have no key of.
 pub const OWN_KEY: &str = "own-entry-other-key";
 
+/// How long a verified entry is not verified again while its bytes stay the same.
+const SURE: i64 = 3_600_000;
 /// How long an answer of the directory is used without asking again.
-const FRESH: i64 = 10 * 60 * 1_000;
+const FRESH: i64 = 60 * 1_000;
 
 /// What is known of a mailbox.
 #[derive(Debug, Clone)]
 pub struct Known {
     /// Whether it may be addressed.
     pub standing: Standing,
-    /// Its entry, verified; present when known.
+    /// Its entry, verified; present when known and valid now.
     pub entry: Option<Arc<VerifiedEntry>>,
+    /// The entry's bytes, whether or not it is valid now.
+    registration: Option<Arc<[u8]>>,
     asked: i64,
+    verified: i64,
+}
+
+impl Known {
+    /// The entry as it was valid at `at`: for judging what was sent then.
+    #[must_use]
+    pub fn entry_at(&self, tools: &Tools, at: i64) -> Option<Arc<VerifiedEntry>> {
+        let parts = &tools.parts;
+        let then = || {
+            let der = self.registration.as_ref()?;
+            envelope::directory::verify(der, &parts.registrar, &parts.anchors, at).ok().map(Arc::new)
+        };
+        self.entry.clone().or_else(then)
+    }
 }
 
 /// Answers of the directory, verified. Cheap to clone.
@@ -132,11 +150,26 @@ fn verify(tools: &Tools, answers: Vec<wire::message::DirectoryAnswer>) -> Step<V
     let now = tools.now();
     let mut out = Vec::with_capacity(answers.len());
     for answer in answers {
-        let entry = match &answer.entry {
-            Some(der) if answer.standing != Standing::Unknown => entry(tools, &answer, der, now)?,
-            _ => None,
+        let before = tools.directory.get(&answer.code, 0);
+        let der = answer.entry.as_deref().filter(|_| answer.standing != Standing::Unknown);
+        let same = before.filter(|known| {
+            known.registration.as_deref() == der && known.verified > now - SURE && known.entry.is_some()
+        });
+        let known = match (same, der) {
+            (Some(known), _) => Known { standing: answer.standing, asked: now, ..known },
+            (None, Some(der)) => {
+                let entry = entry(tools, &answer, der, now)?;
+                let registration = Some(der.into());
+                Known { standing: answer.standing, entry, registration, asked: now, verified: now }
+            }
+            (None, None) => Known {
+                standing: answer.standing,
+                entry: None,
+                registration: None,
+                asked: now,
+                verified: now,
+            },
         };
-        let known = Known { standing: answer.standing, entry, asked: now };
         tools.directory.lock().insert(answer.code.clone(), known.clone());
         out.push((answer.code, known));
     }
@@ -153,9 +186,8 @@ fn entry(
 ) -> Step<Option<Arc<VerifiedEntry>>> {
     let key = format!("directory.{}", answer.code);
     let stored = tools.store.meta(&key).map_err(|e| store_trouble(&e))?;
-    let untrusted = |detail: String| {
-        Outcome::Fault(Fault::permanent(UNTRUSTED, format!("{}: {detail}", answer.code)))
-    };
+    let untrusted =
+        |detail: String| Outcome::Fault(Fault::permanent(UNTRUSTED, format!("{}: {detail}", answer.code)));
     let parts = &tools.parts;
     let entry = match envelope::directory::verify(der, &parts.registrar, &parts.anchors, now) {
         Ok(entry) if entry.code != answer.code => return Err(untrusted(format!("it is for {}", entry.code))),

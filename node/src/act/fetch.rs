@@ -23,7 +23,8 @@ pub async fn offers(tools: &Tools) -> Step<usize> {
         many += offers.len();
         let full = offers.len() >= usize::from(PAGE);
         let ours = offers.into_iter().filter(|o| {
-            let addressed = o.header.addressees.first().is_some_and(|a| unit::is_ours(&tools.config, &a.code));
+            let addressed =
+                o.header.addressees.first().is_some_and(|a| unit::is_ours(&tools.config, &a.code));
             if !addressed {
                 tracing::warn!(seq = o.seq, "an offer for somebody else is left alone");
             }

@@ -44,7 +44,7 @@ struct Unpacked {
 /// [`Outcome::Bad`] where the document itself is at fault, [`Outcome::Gone`] where our copy of it is.
 pub async fn open(tools: &Tools, id: i64, heard: &mut Heard) -> Step<Archiving> {
     let row = tools.store.inbound(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?.inbound;
-    let signer = sender(tools, &row.offer.sender).await?;
+    let signer = sender(tools, &row.offer.sender, row.offer.accepted_at).await?;
     let (unpacked, known) = {
         let row = row.clone();
         tools
@@ -64,9 +64,8 @@ pub async fn open(tools: &Tools, id: i64, heard: &mut Heard) -> Step<Archiving> 
     };
     let folder = archive::staged_path(&tools.config, &staged.staged);
     if let Err(outcome) = scan::scan(tools, &folder).await {
-        let discarded = tools.blocking(move |tools| {
-            archive::discard(&tools.config, &staged).map_err(|e| archive_trouble(&e))
-        });
+        let discarded = tools
+            .blocking(move |tools| archive::discard(&tools.config, &staged).map_err(|e| archive_trouble(&e)));
         if let Err(trouble) = discarded.await {
             tracing::warn!(?trouble, "what was staged could not be removed; it will be at the next start");
         }
@@ -85,10 +84,11 @@ pub async fn open(tools: &Tools, id: i64, heard: &mut Heard) -> Step<Archiving> 
     })
 }
 
-/// The certificate that the sender signs with, by the directory: the unit's entry, or its organisation's.
-async fn sender(tools: &Tools, code: &str) -> Step<Certificate> {
+/// The certificate that the sender signs with, by the directory as it stood at `at`: the unit's entry, or its
+/// organisation's.
+async fn sender(tools: &Tools, code: &str, at: i64) -> Step<Certificate> {
     for code in [code, organisation(code)] {
-        if let Some(entry) = look_up_one(tools, code).await?.and_then(|known| known.entry) {
+        if let Some(entry) = look_up_one(tools, code).await?.and_then(|known| known.entry_at(tools, at)) {
             return Ok(entry.sign.clone());
         }
     }
@@ -106,9 +106,8 @@ fn unpack(tools: &Tools, row: &InboundRow, signer: &Certificate, heard: &mut Hea
     let file = container.file().try_clone().map_err(|e| io_trouble("spool-failed", &e))?;
     let mut source = BufReader::with_capacity(1 << 16, file);
     let limits = Limits { length: offer.length, ..Limits::default() };
-    let verified =
-        envelope::container::verify(&mut source, &tools.parts.anchors, offer.accepted_at, &limits)
-            .map_err(|e| peer_trouble(&e))?;
+    let verified = envelope::container::verify(&mut source, &tools.parts.anchors, offer.accepted_at, &limits)
+        .map_err(|e| peer_trouble(&e))?;
     let exchange = &verified.exchange;
     *heard = Some(About {
         kind: exchange.kind.clone(),
@@ -266,7 +265,8 @@ fn stored(file: &StoredFile) -> store::outbound::File {
 
 /// Of names and bytes of all files: the same content under another id has the same.
 fn content_digest(files: &[StoredFile]) -> envelope::Digest {
-    let mut parts: Vec<(&str, &envelope::Digest)> = files.iter().map(|f| (f.name.as_str(), &f.sha256)).collect();
+    let mut parts: Vec<(&str, &envelope::Digest)> =
+        files.iter().map(|f| (f.name.as_str(), &f.sha256)).collect();
     parts.sort_unstable();
     let mut all = Vec::with_capacity(parts.len() * 64);
     for (name, digest) in parts {

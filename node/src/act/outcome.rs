@@ -39,7 +39,8 @@ pub async fn outcomes(tools: &Tools) -> Step<()> {
 
 async fn one(tools: &Tools, outcome: wire::message::Outcome) -> Step<()> {
     let wire::message::Outcome { seq, bundle } = outcome;
-    let (bundle, judged) = tools.blocking(move |tools| Ok((judge(tools, &bundle), bundle))).await.map(|(j, b)| (b, j))?;
+    let (bundle, judged) =
+        tools.blocking(move |tools| Ok((judge(tools, &bundle), bundle))).await.map(|(j, b)| (b, j))?;
     let judged = match judged {
         Ok(judged) => judged,
         // Trouble of ours: the cursor stays where it is.

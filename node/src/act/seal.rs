@@ -12,9 +12,7 @@ use std::sync::Arc;
 use envelope::container::{Addressee, Draft, Exchange, Role, UnitFile};
 use envelope::directory::VerifiedEntry;
 use envelope::sealed::Recipient;
-use store::outbound::{
-    Container, DocumentRow, Hint, NewLine, NewPart, Resending, ResentLine, Sealing,
-};
+use store::outbound::{Container, DocumentRow, Hint, NewLine, NewPart, Resending, ResentLine, Sealing};
 use wire::message::Standing;
 
 use super::directory::{self, Known};
@@ -180,7 +178,13 @@ fn plans(read: &Read, to: Vec<(String, bool, Arc<VerifiedEntry>)>) -> Vec<Plan> 
     }
     let mut out = Vec::new();
     if !whole.is_empty() {
-        out.push(Plan { variant: 0, to: whole, files: read.files.clone(), listed: listed.clone(), withheld: 0 });
+        out.push(Plan {
+            variant: 0,
+            to: whole,
+            files: read.files.clone(),
+            listed: listed.clone(),
+            withheld: 0,
+        });
     }
     if !lesser.is_empty() {
         out.push(Plan { variant: 1, to: lesser, files: without, listed, withheld });
@@ -264,7 +268,9 @@ fn make(
 /// A container that cannot be made from this unit: the unit's fault, unless it is our disk's or our key's.
 fn refused(error: &envelope::Error) -> Outcome {
     match error {
-        envelope::Error::BadName { .. } | envelope::Error::TooLarge { .. } | envelope::Error::DuplicateEntry { .. } => {
+        envelope::Error::BadName { .. }
+        | envelope::Error::TooLarge { .. }
+        | envelope::Error::DuplicateEntry { .. } => {
             Outcome::Bad { label: error.label().into(), detail: error.to_string() }
         }
         other => own_trouble(other),
@@ -321,8 +327,7 @@ fn part(
 /// # Errors
 /// Faults and waits; [`CONTAINER_GONE`] when the sealed bytes were removed after their time.
 pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
-    let outgoing =
-        tools.store.document(row.id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?;
+    let outgoing = tools.store.document(row.id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?;
     let wanted: Vec<_> = outgoing.lines.iter().filter(|l| l.resend).cloned().collect();
     let codes: Vec<String> = wanted.iter().map(|l| l.recipient.clone()).collect();
     let known = directory::look_up(tools, &codes, true).await?;

@@ -23,12 +23,7 @@ pub struct Accepted {
 #[must_use]
 pub fn header(part: &PartRow) -> PartHeader {
     PartHeader {
-        key: PartKey {
-            document: part.document,
-            variant: part.variant,
-            group: part.group,
-            round: part.round,
-        },
+        key: PartKey { document: part.document, variant: part.variant, group: part.group, round: part.round },
         sender: part.sender.clone(),
         addressees: part
             .addressees

@@ -222,7 +222,8 @@ pub fn wanted(unit: &Unit) -> Step<Vec<Wanted>> {
     let mut wrong = Vec::new();
     for line in lines {
         let mailbox = line.mailbox();
-        let shape = |code: &str, length| code.len() == length && code.bytes().all(|b| b.is_ascii_alphanumeric());
+        let shape =
+            |code: &str, length| code.len() == length && code.bytes().all(|b| b.is_ascii_alphanumeric());
         if !shape(&mailbox.code, 10) {
             wrong.push(if mailbox.code.is_empty() { mailbox.name } else { mailbox.code });
             continue;
@@ -301,12 +302,7 @@ mod tests {
     use super::*;
 
     fn line(code: &str, attachments: bool) -> (String, Wanted) {
-        let wanted = Wanted {
-            codes: vec![code.into()],
-            name: code.into(),
-            copy: String::new(),
-            attachments,
-        };
+        let wanted = Wanted { codes: vec![code.into()], name: code.into(), copy: String::new(), attachments };
         (code.into(), wanted)
     }
 

@@ -23,9 +23,12 @@ pub async fn announcements(tools: &Tools) -> Step<()> {
         if page.is_empty() {
             return Ok(());
         }
-        let notices = page
-            .into_iter()
-            .map(|a| store::boxes::Announcement { number: a.number, time: a.time, title: a.title, body: a.body });
+        let notices = page.into_iter().map(|a| store::boxes::Announcement {
+            number: a.number,
+            time: a.time,
+            title: a.title,
+            body: a.body,
+        });
         tools.store.announced(notices.collect(), tools.now()).await.map_err(|e| store_trouble(&e))?;
     }
 }
@@ -79,7 +82,8 @@ pub async fn note(tools: &Tools, row: DocumentRow) -> Step<()> {
     let (id, word) = (row.id, row.word);
     let place = tools
         .blocking(move |tools| {
-            let outgoing = tools.store.document(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?;
+            let outgoing =
+                tools.store.document(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?;
             crate::note::write(&tools.config, &outgoing, tools.now())
                 .map_err(|e| Outcome::Fault(Fault::retry(e.label(), crate::error::chain(&e))))
         })

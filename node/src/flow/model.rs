@@ -337,11 +337,8 @@ impl Model {
                 if die == Die::After {
                     return;
                 }
-                let outcome = if lost {
-                    Outcome::Fault(Fault::retry("reply-lost", ""))
-                } else {
-                    Outcome::Done
-                };
+                let outcome =
+                    if lost { Outcome::Fault(Fault::retry("reply-lost", "")) } else { Outcome::Done };
                 let record = PartRecord { pace: part.row.pace, ..record };
                 match outbound::apply_part(&record, &outcome, &When { now, jitter: 500, ..When::default() }) {
                     Change::Forward => {
@@ -417,7 +414,9 @@ impl Model {
         for round in rounds {
             let fresh = Row { pace: Pace { due: Some(now), ..Pace::default() }, label: String::new() };
             match receiver.state {
-                None => (receiver.state, receiver.row, receiver.round) = (Some(Inbound::Offered), fresh, round),
+                None => {
+                    (receiver.state, receiver.row, receiver.round) = (Some(Inbound::Offered), fresh, round)
+                }
                 Some(Inbound::Quarantined | Inbound::Reported) if round > receiver.round => {
                     assert!(receiver.state.is_some_and(|s| s.may_become(Inbound::Offered)));
                     receiver.state = Some(Inbound::Offered);
@@ -465,11 +464,7 @@ impl Model {
                     return;
                 }
                 let record = inbound::Record { pace: self.receivers[to].row.pace, ..record };
-                let outcome = if cut {
-                    Outcome::Fault(Fault::wait(Why::Link, "cut"))
-                } else {
-                    Outcome::Done
-                };
+                let outcome = if cut { Outcome::Fault(Fault::wait(Why::Link, "cut")) } else { Outcome::Done };
                 match inbound::apply(&record, &outcome, &When { now: self.now, ..When::default() }) {
                     Change::Forward => self.receive(to, Inbound::Fetched),
                     other => {
@@ -713,5 +708,8 @@ fn the_third_death_sets_apart_without_a_return() {
 fn what_could_not_be_fetched_is_never_sent_back() {
     let record = inbound::Record { state: Inbound::Offered, pace: Pace::default() };
     let bad = Outcome::Bad { label: "x".into(), detail: String::new() };
-    assert!(matches!(inbound::apply(&record, &bad, &When::default()), Change::Quarantine { answer: false, .. }));
+    assert!(matches!(
+        inbound::apply(&record, &bad, &When::default()),
+        Change::Quarantine { answer: false, .. }
+    ));
 }

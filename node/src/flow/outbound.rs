@@ -89,9 +89,7 @@ pub fn apply(record: &DocumentRecord, outcome: &Outcome, when: &When) -> Change 
             // Already at the other side: a resend that cannot be made stops and a person is told.
             _ => setback(&record.pace, &Fault::permanent(label, detail), when),
         },
-        Outcome::Gone { label, detail } => {
-            setback(&record.pace, &Fault::permanent(label, detail), when)
-        }
+        Outcome::Gone { label, detail } => setback(&record.pace, &Fault::permanent(label, detail), when),
         Outcome::Fault(fault) => setback(&record.pace, fault, when),
         Outcome::Stopped => stopped(when.now),
     }
@@ -118,5 +116,11 @@ pub fn set_apart() -> Change {
 
 /// As if it had not been begun.
 pub(super) const fn stopped(now: i64) -> Change {
-    Change::Setback { due: Some(now), counts: false, alarm: false, label: String::new(), detail: String::new() }
+    Change::Setback {
+        due: Some(now),
+        counts: false,
+        alarm: false,
+        label: String::new(),
+        detail: String::new(),
+    }
 }

@@ -12,7 +12,7 @@ use super::pump::Kind;
 use crate::act::open::Heard;
 use crate::act::{self, Step, Tools, answer, fetch, outcome, upkeep};
 use crate::flow::retry::Table;
-use crate::flow::{Act, Change, Class, Facts, Outcome, Why, When, inbound, outbound};
+use crate::flow::{Act, Change, Class, Facts, Outcome, When, Why, inbound, outbound};
 use crate::telemetry::hex;
 
 /// What a job is given.
@@ -69,7 +69,9 @@ impl Done {
         match self.ticket {
             Ticket::Row(Target::Document(_)) => Dirty { documents: true, parts: true, notes: true, ..none },
             Ticket::Row(Target::Part(_)) => Dirty { parts: true, notes: true, ..none },
-            Ticket::Row(Target::Inbound(_)) => Dirty { inbound: true, answers: true, deliveries: true, ..none },
+            Ticket::Row(Target::Inbound(_)) => {
+                Dirty { inbound: true, answers: true, deliveries: true, ..none }
+            }
             Ticket::Answers => Dirty { answers: true, reports: true, ..none },
             Ticket::Report(_) if self.failed => none,
             Ticket::Report(_) => Dirty { reports: true, ..none },
