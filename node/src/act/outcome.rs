@@ -41,26 +41,23 @@ async fn one(tools: &Tools, outcome: wire::message::Outcome) -> Step<()> {
     let wire::message::Outcome { seq, bundle } = outcome;
     let (bundle, judged) =
         tools.blocking(move |tools| Ok((judge(tools, &bundle), bundle))).await.map(|(j, b)| (b, j))?;
-    let judged = match judged {
+    let (judged, wrong) = match judged {
         Ok(judged) => judged,
+        Err(Outcome::Bad { detail, .. }) => (Vec::new(), vec![detail]),
         // Trouble of ours: the cursor stays where it is.
-        Err(Outcome::Bad { label, detail }) => {
-            let detail = format!("{label}: {detail} (outcome {seq})");
-            alarm(tools, detail).await?;
-            Vec::new()
-        }
         Err(other) => return Err(other),
     };
-    let again: Vec<([u8; 16], String)> = judged
-        .iter()
-        .filter(|line| line.verdict == store::state::Verdict::Returned && line.label == KEY_CHANGED)
-        .map(|line| (line.document, line.recipient.clone()))
-        .collect();
+    for detail in wrong {
+        alarm(tools, format!("{detail} (outcome {seq})")).await?;
+    }
+    let told: Vec<_> = judged.iter().map(|l| (l.document, l.recipient.clone(), l.label.clone())).collect();
     let verdicts = Verdicts { bundle, seq: Some(seq), lines: judged };
     let effects = tools.store.verdicts(verdicts, tools.now()).await.map_err(|e| store_trouble(&e))?;
-    for ((document, recipient), effect) in again.into_iter().zip(effects) {
+    for ((document, recipient, label), effect) in told.into_iter().zip(effects) {
+        tracing::debug!(id = crate::telemetry::hex(&document), recipient, ?effect, "a receiver's verdict");
+        let moved = effect == Effect::Moved(store::state::Line::Returned);
         // Once only: the directory knows the new certificate, or a person must help.
-        if effect == Effect::Moved(store::state::Line::Returned) && first_round(tools, document, &recipient) {
+        if moved && label == KEY_CHANGED && first_round(tools, document, &recipient) {
             let asked = tools.store.resend(document, vec![recipient], store::NODE, KEY_CHANGED, tools.now());
             if let Err(error) = asked.await {
                 tracing::warn!(%error, "a resend could not be asked for");
@@ -92,11 +89,22 @@ fn invalid(detail: impl Into<String>) -> Outcome {
     Outcome::Bad { label: INVALID.into(), detail: detail.into() }
 }
 
-/// The verified lines of a bundle. One wrong line makes the whole bundle wrong: an honest receiver signs no such list.
-fn judge(tools: &Tools, bundle: &[u8]) -> Step<Vec<VerdictLine>> {
+/// The verified lines of a bundle, and what is wrong with the others. A line that speaks of something else than we sent
+/// takes no other line with it.
+fn judge(tools: &Tools, bundle: &[u8]) -> Step<(Vec<VerdictLine>, Vec<String>)> {
     let receipt = Receipt::from_der(bundle).map_err(|e| invalid(e.to_string()))?;
     let verified = verify(tools, &receipt)?;
-    verified.lines.iter().map(|line| one_line(tools, &verified, line)).collect()
+    let (mut right, mut wrong) = (Vec::new(), Vec::new());
+    for line in &verified.lines {
+        match one_line(tools, &verified, line) {
+            Ok(line) => right.push(line),
+            Err(Outcome::Bad { detail, .. }) => {
+                wrong.push(format!("{detail}: {} {}", line.recipient, crate::telemetry::hex(&line.document)));
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok((right, wrong))
 }
 
 /// Judged now; a certificate that has ended since is judged at the time of the receipt.
