@@ -148,7 +148,7 @@ fn perform(cli: Cli, out: &mut Out) -> Done {
     match cli.verb {
         Verb::Run => run::run(config),
         Verb::Demo(demo) => Ok(run::demo(demo.keep, demo.pace == Pace::Slow)),
-        Verb::Setup(setup) => crate::setup::setup(*setup, out),
+        Verb::Setup(setup) => crate::setup::setup(&setup, out),
         Verb::Status(status) => status::status(&status, config, out),
         Verb::Show(show) => show::show(&show, config, out),
         Verb::Lint(lint) => crate::lint::lint(&lint, out),

@@ -208,10 +208,12 @@ pub fn inbound(found: &Incoming, store: &Store, archive: &Path, to: &Path) -> Re
                 File::open(&sealed).map_err(|e| export.failed(&sealed.display().to_string(), e))?;
             export.copy(&format!("{id}.sealed.p7m"), &mut file)?;
         }
-        None => match export.kept(store, &row.file, &format!("{id}.sealed.p7m"))? {
-            Some(mut file) => export.copy(&format!("{id}.sealed.p7m"), &mut file)?,
-            None => {}
-        },
+        None => {
+            let name = format!("{id}.sealed.p7m");
+            if let Some(mut file) = export.kept(store, &row.file, &name)? {
+                export.copy(&name, &mut file)?;
+            }
+        }
     }
     let center = vec![row.offer.receipt.clone()];
     export.write(&format!("{id}.receipt-center-1.der"), &row.offer.receipt)?;

@@ -82,9 +82,7 @@ pub(crate) fn lint(args: &Lint, out: &mut Out) -> Done {
 /// `dtd KIND`: our content model of a kind as a DTD that an outside judge reads.
 pub(crate) fn dtd(args: &Dtd, out: &mut Out) -> Done {
     let name = args.kind.trim();
-    let alias = if name.eq_ignore_ascii_case("sw") { "roster" } else { name };
-    let kind = Kind::ALL.into_iter().find(|k| k.root() == name || k.code().eq_ignore_ascii_case(alias));
-    let Some(kind) = kind else {
+    let Some(kind) = Kind::from_name(if name.eq_ignore_ascii_case("sw") { "roster" } else { name }) else {
         let what = format!("沒有「{}」這個文別的內容模型", plain(name));
         return Err(Failure::new(exit::USAGE, "kind-unknown", what));
     };
@@ -126,18 +124,14 @@ fn report(path: &Path) -> Report {
     };
     let reading = read(&bytes, &limits);
     let mut problems: Vec<Item> = reading.problems.iter().map(of_problem).collect();
-    let missing = missing(path, &reading);
-    let verdict = match reading.verdict {
-        Verdict::Valid if !missing.is_empty() => Verdict::Tolerated,
-        other => other,
-    };
-    problems.extend(missing);
+    // The verdict is on the file itself; what is missing beside it is a warning.
+    problems.extend(missing(path, &reading));
     Report {
         file: path.display().to_string(),
         kind: (!reading.root.is_empty()).then(|| plain(&reading.root)),
         edition: reading.edition.map(|e| e.as_str().to_owned()),
         encoding: Some(reading.encoding.as_str().to_owned()),
-        verdict: verdict.as_str().to_owned(),
+        verdict: reading.verdict.as_str().to_owned(),
         problems,
     }
 }

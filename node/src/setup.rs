@@ -96,7 +96,7 @@ struct Made<'a> {
 }
 
 /// Does it.
-pub(crate) fn setup(args: Setup, out: &mut Out) -> Done {
+pub(crate) fn setup(args: &Setup, out: &mut Out) -> Done {
     for target in std::iter::once(&args.output).chain(&args.entry_out) {
         if target.exists() {
             let what = format!("{}：{}", crate::words::what("target-exists"), target.display());
@@ -105,9 +105,8 @@ pub(crate) fn setup(args: Setup, out: &mut Out) -> Done {
     }
     let mut checks = Vec::new();
     let anchors = inspect::certificates(&args.anchors).map(Anchors::new).map_err(failed)?;
-    let sign =
-        inspect::load_key(&key_file(&args, &args.sign_key, args.sign_cert.as_ref())).map_err(failed)?;
-    let enc = inspect::load_key(&key_file(&args, &args.enc_key, args.enc_cert.as_ref())).map_err(failed)?;
+    let sign = inspect::load_key(&key_file(args, &args.sign_key, args.sign_cert.as_ref())).map_err(failed)?;
+    let enc = inspect::load_key(&key_file(args, &args.enc_key, args.enc_cert.as_ref())).map_err(failed)?;
     let at = now();
     checks.push(inspect::certificate("簽章金鑰與憑證", &sign, Some(&anchors), Purpose::Sign, at));
     checks.push(inspect::certificate("加密金鑰與憑證", &enc, Some(&anchors), Purpose::Encrypt, at));
@@ -126,7 +125,7 @@ pub(crate) fn setup(args: Setup, out: &mut Out) -> Done {
     let mut text: String = checks.iter().map(Check::line).collect();
     let (mut written, mut entry) = (None, None);
     if ok {
-        let settings = toml(&args)?;
+        let settings = toml(args)?;
         // What is written must be what the service accepts.
         write_new(&args.output, settings.as_bytes(), 0o640)?;
         if let Err(error) = config::load::<config::NodeConfig>(&args.output) {
@@ -137,7 +136,7 @@ pub(crate) fn setup(args: Setup, out: &mut Out) -> Done {
         written = Some(args.output.display().to_string());
         text.push_str(&format!("✓ 已寫出設定檔 {}\n", args.output.display()));
         if let Some(path) = &args.entry_out {
-            let der = make_entry(&args, &sign, &enc, at).map_err(|e| failed(Trouble::from(e)))?;
+            let der = make_entry(args, &sign, &enc, at).map_err(|e| failed(Trouble::from(e)))?;
             write_new(path, &der, 0o644)?;
             entry = Some(path.display().to_string());
             text.push_str(&format!(

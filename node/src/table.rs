@@ -4,35 +4,81 @@ use std::io::IsTerminal;
 
 use comfy_table::{ContentArrangement, LineStyle, Table as Grid, TableStyle};
 
-/// A table with a heading line, left-aligned, without outer frame.
-pub(crate) struct Table(Grid);
+/// A table with a heading line, left-aligned, without frame.
+pub(crate) struct Table {
+    headings: Vec<String>,
+    rows: Vec<Vec<String>>,
+    shrink: Vec<(usize, usize)>,
+}
+
+/// Columns that a row should keep to where no terminal says how many there are.
+const PAGE: usize = 100;
+/// Blanks between two columns.
+const GAP: usize = 2;
 
 impl Table {
     /// With these headings.
     pub(crate) fn new(headings: &[&str]) -> Self {
-        let mut grid = Grid::new();
-        grid.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
-        if let Some(columns) = terminal_columns() {
-            grid.set_content_arrangement(ContentArrangement::Dynamic);
-            grid.set_width(columns);
-        }
-        grid.set_header(headings.iter().copied());
-        Self(grid)
+        let headings = headings.iter().map(|h| (*h).to_owned()).collect();
+        Self { headings, rows: Vec::new(), shrink: Vec::new() }
+    }
+
+    /// Lets cells be cut so that rows fit: (column, least width), the first of them first.
+    pub(crate) fn shrink(mut self, columns: &[(usize, usize)]) -> Self {
+        self.shrink = columns.to_vec();
+        self
     }
 
     /// Adds a row. Control characters, which could steer the terminal, become blanks.
     pub(crate) fn row(&mut self, cells: &[String]) {
-        self.0.add_row(cells.iter().map(|c| plain(c)));
+        self.rows.push(cells.iter().map(|c| plain(c)).collect());
     }
 
     /// The table as lines, each ending in a line feed, without blanks at the ends.
     pub(crate) fn render(&self) -> String {
+        let terminal = terminal_columns();
+        let mut rows = self.rows.clone();
+        if !self.shrink.is_empty() {
+            self.fit(&mut rows, terminal.map_or(PAGE, usize::from));
+        }
+        let mut grid = Grid::new();
+        grid.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
+        if let Some(columns) = terminal {
+            grid.set_content_arrangement(ContentArrangement::Dynamic);
+            grid.set_width(columns);
+        }
+        grid.set_header(&self.headings);
+        for row in rows {
+            grid.add_row(row);
+        }
+        // The grid itself puts one blank between columns.
+        for column in grid.column_iter_mut() {
+            column.set_padding((0, 1));
+        }
         let mut text = String::new();
-        for line in self.0.lines() {
+        for line in grid.lines() {
             text.push_str(line.trim_end());
             text.push('\n');
         }
         text
+    }
+
+    /// Cuts cells of the columns that may shrink until rows fit into `room`.
+    fn fit(&self, rows: &mut [Vec<String>], room: usize) {
+        let widest = |column: usize, rows: &[Vec<String>]| {
+            let cells = rows.iter().filter_map(|r| r.get(column)).chain(self.headings.get(column));
+            cells.map(|c| width(c)).max().unwrap_or(0)
+        };
+        let total: usize = (0..self.headings.len()).map(|c| widest(c, rows) + GAP).sum();
+        let mut excess = total.saturating_sub(room);
+        for (column, least) in &self.shrink {
+            let now = widest(*column, rows);
+            let next = now.saturating_sub(excess).max(*least).min(now);
+            for cell in rows.iter_mut().filter_map(|r| r.get_mut(*column)) {
+                *cell = cut(cell, next);
+            }
+            excess = excess.saturating_sub(now - widest(*column, rows));
+        }
     }
 }
 
@@ -179,6 +225,15 @@ mod tests {
         let at: Vec<usize> = text.lines().filter_map(|l| l.find('|').map(|i| width(&l[..i]))).collect();
         assert_eq!(at.len(), 2);
         assert_eq!(at[0], at[1], "{text}");
+    }
+
+    #[test]
+    fn rows_keep_to_the_page_by_cutting_what_may_be_cut() {
+        let mut table = Table::new(&["識別碼", "主旨", "說明"]).shrink(&[(1, 12), (2, 10)]);
+        table.row(&["4b2d4efc".into(), "有關".repeat(60), "另有名稱".repeat(20)]);
+        let text = table.render();
+        assert!(text.lines().all(|l| width(l) <= PAGE), "{text}");
+        assert!(text.contains("4b2d4efc") && text.contains('…'));
     }
 
     #[test]

@@ -36,6 +36,11 @@ impl Civil {
         self.zoned(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// `11:32` for tables of one day.
+    pub(crate) fn hour(&self, at: i64) -> String {
+        self.zoned(at).strftime("%H:%M").to_string()
+    }
+
     /// `11-21 11:32` for tables.
     pub(crate) fn minute(&self, at: i64) -> String {
         self.zoned(at).strftime("%m-%d %H:%M").to_string()

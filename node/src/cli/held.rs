@@ -41,6 +41,7 @@ pub(crate) fn send(verb: &str, held: &Held, config: Option<&Path>, out: &mut Out
         return Ok(exit::OK);
     }
     let (id, word, subject) = match &document {
+        Document::Out(d) if d.row.subject.is_empty() => (&d.row.id, &d.row.word, &d.row.drop_name),
         Document::Out(d) => (&d.row.id, &d.row.word, &d.row.subject),
         Document::In(d) => (&d.row.id, &d.row.word, &d.row.subject),
     };

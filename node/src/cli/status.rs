@@ -10,7 +10,7 @@ use super::source::{Source, settings};
 use super::{Civil, Done, Out, exit, now, rfc3339};
 use crate::api::read::Query;
 use crate::api::view::{InRow, OutRow, Overview, Page};
-use crate::table::{Table, cut};
+use crate::table::Table;
 use crate::words::{BoxKind, STATES};
 
 /// 收發文狀態表
@@ -77,6 +77,7 @@ pub(crate) fn status(args: &Status, config: Option<&Path>, out: &mut Out) -> Don
         out.json(&report)?;
         return Ok(exit::OK);
     }
+    let time = When::of(&civil, since, until);
     let mut text = heading(&overview, &civil);
     text.push_str(&format!(
         "{} 至 {}（{}）\n\n",
@@ -85,10 +86,10 @@ pub(crate) fn status(args: &Status, config: Option<&Path>, out: &mut Out) -> Don
         civil.offset(since)
     ));
     if all || !inward.is_empty() {
-        text.push_str(&inbox_table(&inbox, &civil));
+        text.push_str(&inbox_table(&inbox, &civil, time));
     }
     if all || !outward.is_empty() {
-        text.push_str(&outbox_table(&outbox, &civil));
+        text.push_str(&outbox_table(&outbox, &civil, time));
     }
     if more {
         text.push_str("尚有更多，請縮小範圍或加大 --limit\n");
@@ -199,33 +200,48 @@ fn heading(overview: &Overview, civil: &Civil) -> String {
     text
 }
 
-fn outbox_table(rows: &[OutRow], civil: &Civil) -> String {
+fn outbox_table(rows: &[OutRow], civil: &Civil, time: When) -> String {
     if rows.is_empty() {
         return "發文匣：沒有公文\n\n".to_owned();
     }
-    let mut table = Table::new(&["識別碼", "時間", "狀態", "字號", "主旨", "收受者", "說明"]);
+    let mut table = Table::new(&["識別碼", "時間", "狀態", "字號", "主旨", "收受者", "說明"]).shrink(&[
+        (4, 16),
+        (6, 12),
+        (5, 12),
+        (3, 12),
+        (4, 8),
+    ]);
     for row in rows {
         table.row(&[
             short(&row.id),
-            civil.minute(row.claimed_at),
+            time.show(civil, row.claimed_at),
             row.word.clone(),
-            cut(&row.number, 24),
-            cut(if row.subject.is_empty() { &row.drop_name } else { &row.subject }, 36),
+            row.number.clone(),
+            if row.subject.is_empty() { row.drop_name.clone() } else { row.subject.clone() },
             recipients(row),
-            note(
-                row.reason.as_ref().map(|r| r.what.as_str()),
-                (row.hints > 0).then_some("另有名稱待人工確認（可能為紙本）"),
-            ),
+            match (&row.duplicate_of, row.held) {
+                (Some(first), true) => format!("同 {}", short(first)),
+                _ => note(
+                    row.reason.as_ref().map(|r| r.what.as_str()),
+                    (row.hints > 0).then_some("可能另有紙本"),
+                ),
+            },
         ]);
     }
     format!("發文匣（{} 件）\n{}\n", rows.len(), table.render())
 }
 
-fn inbox_table(rows: &[InRow], civil: &Civil) -> String {
+fn inbox_table(rows: &[InRow], civil: &Civil, time: When) -> String {
     if rows.is_empty() {
         return "收文匣：沒有公文\n\n".to_owned();
     }
-    let mut table = Table::new(&["識別碼", "時間", "狀態", "發文機關", "字號", "主旨", "說明"]);
+    let mut table = Table::new(&["識別碼", "時間", "狀態", "發文機關", "字號", "主旨", "說明"]).shrink(&[
+        (5, 16),
+        (6, 12),
+        (3, 12),
+        (4, 12),
+        (5, 8),
+    ]);
     for row in rows {
         let sender = if row.sender_name.is_empty() { &row.sender } else { &row.sender_name };
         let marks = match (row.duplicate, row.warnings.is_empty()) {
@@ -235,15 +251,35 @@ fn inbox_table(rows: &[InRow], civil: &Civil) -> String {
         };
         table.row(&[
             short(&row.id),
-            civil.minute(row.offered_at),
+            time.show(civil, row.offered_at),
             row.word.clone(),
-            cut(sender, 24),
-            cut(&row.number, 24),
-            cut(&row.subject, 36),
+            sender.clone(),
+            row.number.clone(),
+            row.subject.clone(),
             note(row.reason.as_ref().map(|r| r.what.as_str()), marks),
         ]);
     }
     format!("收文匣（{} 件）\n{}\n", rows.len(), table.render())
+}
+
+/// How times are shown: the hour alone when everything is of one day.
+#[derive(Clone, Copy)]
+enum When {
+    OneDay,
+    Days,
+}
+
+impl When {
+    fn of(civil: &Civil, since: i64, until: i64) -> Self {
+        if civil.today(since) == civil.today(until) { Self::OneDay } else { Self::Days }
+    }
+
+    fn show(self, civil: &Civil, at: i64) -> String {
+        match self {
+            Self::OneDay => civil.hour(at),
+            Self::Days => civil.minute(at),
+        }
+    }
 }
 
 /// The first eight digits: enough for a year of an office, and every verb takes a beginning.
@@ -251,15 +287,14 @@ fn short(id: &str) -> String {
     id.get(..8).unwrap_or(id).to_owned()
 }
 
+/// Whom it is for; with their states where these differ, since the column of the state tells one for all.
 fn recipients(row: &OutRow) -> String {
     let total: u64 = row.recipients.iter().map(|c| c.count).sum();
     match row.recipients.as_slice() {
         [] => String::new(),
-        [one] if total == 1 => format!("{}：{}", cut(&row.first_recipient, 20), one.word),
-        many => {
-            let parts: Vec<String> = many.iter().map(|c| format!("{} {}", c.word, c.count)).collect();
-            format!("{total} 個：{}", parts.join("、"))
-        }
+        [_] if total == 1 => row.first_recipient.clone(),
+        [_] => format!("{total} 個：{}…", row.first_recipient),
+        many => many.iter().map(|c| format!("{} {}", c.word, c.count)).collect::<Vec<_>>().join("、"),
     }
 }
 

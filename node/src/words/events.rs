@@ -81,6 +81,7 @@ pub fn detail(event: &str, detail: &str) -> String {
             let (sender, round) = from.split_once(" round ").unwrap_or((from, "0"));
             format!("發文機關 {sender}{}", again(round))
         }),
+        "duplicate" => Some(format!("內容與 {detail} 相同")),
         "refused" | "setback" | "quarantined" | "refetch" | "send-back" => labelled(detail),
         _ => None,
     };
@@ -138,7 +139,7 @@ fn number_after<'a>(detail: &'a str, prefix: &str) -> Option<&'a str> {
 }
 
 fn labelled(detail: &str) -> Option<String> {
-    let (label, more) = detail.split_once(": ").unwrap_or((detail.trim_end_matches(':'), ""));
+    let (label, more) = detail.split_once(": ").unwrap_or_else(|| (detail.trim_end_matches(':'), ""));
     let words = super::of(label)?;
     Some(if more.trim().is_empty() { words.what.to_owned() } else { format!("{}：{more}", words.what) })
 }
