@@ -137,6 +137,9 @@ pub struct CenterLink {
     pub registrar_anchors: Option<PathBuf>,
     /// How to travel. Default: auto.
     pub transport: Transport,
+    /// The address to come from, where the machine has several and one is registered. Default: the system's choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_address: Option<std::net::IpAddr>,
 }
 
 /// How to reach the center.

@@ -43,7 +43,6 @@ pub const LABELS: &[(&str, store::Class)] = &[
     ("drop-folder", store::Class::Wait),
     ("work-elsewhere", store::Class::Wait),
     ("drop-file", store::Class::Retry),
-    ("no-random", store::Class::Wait),
 ];
 
 /// Why something could not be claimed, or the folder not be watched.
@@ -149,8 +148,8 @@ impl Intake {
         };
         let mut watch =
             Watch::new(drop.clone(), config.limits.di.get(), times, Arc::clone(&shared), jobs, tell.clone());
-        for (record, origin) in records(&shared.desk.work) {
-            watch.resume(&origin, PathBuf::from(record));
+        for (record, origin) in records(&shared.desk.work, &shared.store) {
+            watch.resume(&origin, Path::new(&record));
         }
         let workers = config.limits.in_flight.clamp(1, MOST_WORKERS);
         let mut threads = Vec::new();
@@ -279,11 +278,16 @@ fn file_system(path: &Path) -> Option<u64> {
     Some(stat.f_type as u64 & 0xFFFF_FFFF)
 }
 
-/// What is recorded of claims whose originals may still be there.
-fn records(work: &Place) -> Vec<(OsString, Origin)> {
+/// What is recorded of claims whose originals may still be there. Only of those with a row: before it, the originals are
+/// all there is.
+fn records(work: &Place, store: &Store) -> Vec<(OsString, Origin)> {
     let names = work.list().unwrap_or_default().into_iter().map(|(name, _)| name);
     let records = names.filter(|name| name.as_bytes().ends_with(b".json"));
-    records.filter_map(|name| origin_of(work, &name).map(|origin| (name, origin))).collect()
+    let known = records.filter(|name| {
+        let id = name.as_bytes().strip_suffix(b".json").and_then(|id| unhex(OsStr::from_bytes(id)));
+        id.is_some_and(|id| matches!(store.document(id), Ok(Some(_))))
+    });
+    known.filter_map(|name| origin_of(work, &name).map(|origin| (name, origin))).collect()
 }
 
 fn origin_of(work: &Place, record: &OsStr) -> Option<Origin> {

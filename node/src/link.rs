@@ -207,7 +207,8 @@ impl Link {
                 config::Transport::Quic => Transport::Quic,
                 config::Transport::Tcp => Transport::Tcp,
             })
-            .timing(timing);
+            .timing(timing)
+            .bind(center.source_address);
         let session = session::Session::new(
             config.party.code.as_str().to_owned(),
             center.code.clone(),

@@ -1,7 +1,7 @@
 //! Taking a unit: the DI is renamed into `work/<id>/`, its companions are copied there, all of it is made durable.
 
 use super::census::Census;
-use super::place::{FileId, Mark, Place};
+use super::place::{Entry, FileId, Mark, Place};
 use super::unit::{Key, Part, Trust, Unit};
 use super::{Error, hex};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -113,56 +113,76 @@ impl Desk {
         if !mark.same_content(&unit.di) {
             return Err(Setback::NotWhole("the DI changed"));
         }
-        if mark.has_other_names() {
+        let linked = mark.has_other_names();
+        if linked {
             // it could be written later through its other name: keep a copy of our own
-            let linked = OsStr::new(".linked");
-            folder.rename(OsStr::new(own_name), folder, linked).map_err(io("renamed"))?;
+            folder.rename(OsStr::new(own_name), folder, OsStr::new(LINKED)).map_err(io("renamed"))?;
             let mut copy = folder.make(OsStr::new(own_name)).map_err(io("copied"))?;
             io::copy(&mut di, &mut copy).map_err(io("copied"))?;
             di = folder.open(OsStr::new(own_name)).map_err(io("opened"))?.0;
-            folder.remove(linked).map_err(io("removed"))?;
         }
         let mut files =
             vec![digest_of(&mut di, None, unit.too_large, own_name, "di", mark.size).map_err(io("read"))?];
+        let mut made = vec![di];
         for part in &unit.parts {
             // it names itself, or one file twice
             let again = part.mark.file == unit.di.file || files.iter().any(|f| f.name == part.called);
             if !again {
-                files.push(self.copy(unit, part, folder)?);
+                let (file, copy) = Self::copy(unit, part, folder)?;
+                files.push(file);
+                made.extend(copy);
             }
         }
         self.nobody_writes(unit, mark, census)?;
-        di.sync_all().map_err(io("synced"))?;
+        Self::nothing_changed(unit, folder, OsStr::new(if linked { LINKED } else { own_name }), &mark)?;
+        if linked {
+            folder.remove(OsStr::new(LINKED)).map_err(io("removed"))?;
+        }
+        for file in made {
+            file.sync_all().map_err(io("synced"))?;
+        }
         folder.sync().map_err(io("synced"))?;
         self.work.sync().map_err(io("synced"))?;
         Ok(files)
     }
 
-    /// Copies a companion durably; it must be the same before and after.
-    fn copy(&self, unit: &Unit, part: &Part, folder: &Place) -> Result<store::outbound::File, Setback> {
+    /// Copies a companion, not durably yet; the copy is given where one was made.
+    fn copy(
+        unit: &Unit,
+        part: &Part,
+        folder: &Place,
+    ) -> Result<(store::outbound::File, Option<File>), Setback> {
         let io = |what| move |e| failed(what, unit, e);
-        let place = match &part.below {
-            Some(below) => unit.place.folder(below).map_err(io("opened"))?,
-            None => unit.place.clone(),
-        };
-        let (mut file, before) = place.open(&part.name).map_err(io("opened"))?;
-        if before != part.mark {
+        let (mut file, mark) =
+            part.place(&unit.place).and_then(|place| place.open(&part.name)).map_err(io("opened"))?;
+        if mark != part.mark {
             return Err(Setback::NotWhole("a companion changed"));
         }
         let name = &part.called;
         if unit.too_large {
             // never sent: only its size is needed to say so
-            return digest_of(&mut file, None, true, name, part.role, before.size).map_err(io("read"));
+            let row = digest_of(&mut file, None, true, name, part.role, mark.size).map_err(io("read"))?;
+            return Ok((row, None));
         }
         let mut copy = folder.make(OsStr::new(name)).map_err(io("copied"))?;
-        let out = digest_of(&mut file, Some(&mut copy), false, name, part.role, before.size)
-            .map_err(io("copied"))?;
-        copy.sync_all().map_err(io("synced"))?;
-        let (_, after) = place.open(&part.name).map_err(io("opened"))?;
-        if after != before || out.size != before.size {
+        let row =
+            digest_of(&mut file, Some(&mut copy), false, name, part.role, mark.size).map_err(io("copied"))?;
+        if row.size != mark.size {
             return Err(Setback::NotWhole("a companion changed"));
         }
-        Ok(out)
+        Ok((row, Some(copy)))
+    }
+
+    /// After all was read and nobody had it open any more, everything must be as it was before: then what was read is it.
+    fn nothing_changed(unit: &Unit, folder: &Place, di: &OsStr, mark: &Mark) -> Result<(), Setback> {
+        let io = |e| failed("looked at", unit, e);
+        let now = folder.look(di).map_err(io)?;
+        let mut same = matches!(now, Some(Entry::File(now)) if now.same_content(mark));
+        for part in unit.parts.iter().filter(|part| part.mark.file != unit.di.file) {
+            let now = part.place(&unit.place).and_then(|place| place.look(&part.name)).map_err(io)?;
+            same &= now == Some(Entry::File(part.mark));
+        }
+        if same { Ok(()) } else { Err(Setback::NotWhole("a file changed meanwhile")) }
     }
 
     /// Asked after the rename, when nobody can open the DI by its name any more.
@@ -195,7 +215,7 @@ impl Desk {
         };
         let own_name = OsString::from(safe_name(&key.di));
         let mut di_is_back = true;
-        for held in [OsStr::new(".linked"), own_name.as_os_str()] {
+        for held in [OsStr::new(LINKED), own_name.as_os_str()] {
             if matches!(folder.look(held), Ok(Some(_))) {
                 di_is_back = return_to(&folder, held, place, &key.di);
                 if di_is_back {
@@ -324,4 +344,6 @@ fn failed(during: &'static str, unit: &Unit, source: io::Error) -> Setback {
     }
 }
 
+/// The DI under its other names, until its copy is ours.
+const LINKED: &str = ".linked";
 const CHUNK: usize = 128 * 1024;

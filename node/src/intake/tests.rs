@@ -198,11 +198,13 @@ fn a_letter_with_roster_and_attachments_is_taken_and_the_folder_is_empty_afterwa
 fn last_close_to_claimed_is_a_matter_of_milliseconds() {
     let desk = Desk::new(2000);
     desk.watching();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut times = Vec::new();
     for i in 0..20 {
         desk.put(&format!("{i}.di"), di(&[]));
         let closed = Instant::now();
-        desk.wait(i + 1);
+        let woken = async { tokio::time::timeout(Duration::from_secs(30), desk.wake.notified()).await };
+        runtime.block_on(woken).unwrap();
         times.push(closed.elapsed());
     }
     times.sort();
@@ -492,6 +494,30 @@ fn a_claim_that_was_cut_off_is_taken_back_and_made_again() {
     let claimed = desk.wait(2);
     let x = claimed.iter().find(|c| c.document.di_name == "x.di").unwrap();
     assert_eq!(std::fs::read(work_dir(&desk.config, x.document.id).join("x.pdf")).unwrap(), b"the whole");
+}
+
+#[test]
+fn a_record_without_a_row_costs_no_original() {
+    let mut desk = Desk::idle(100);
+    desk.put("a.pdf", "pdf");
+    // as after a crash between the record and the rename of the DI
+    let unit_of = |place: &Place| match place.look(OsStr::new("a.pdf")).unwrap() {
+        Some(Entry::File(mark)) => {
+            unit::Part { below: None, name: "a.pdf".into(), called: "a.pdf".into(), role: "attachment", mark }
+        }
+        other => panic!("{other:?}"),
+    };
+    let part = unit_of(&open(&desk.config.folders.drop).unwrap());
+    let origin = Origin { folder: None, di: "a.di".into(), files: vec![claim::Original::of(&part)] };
+    std::fs::create_dir_all(&desk.config.folders.work).unwrap();
+    let record = desk.config.folders.work.join("00112233445566778899aabbccddeeff.json");
+    std::fs::write(record, serde_json::to_vec(&origin).unwrap()).unwrap();
+    recover(&desk.config, &desk.store, 0).unwrap();
+    desk.start();
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(desk.drop("a.pdf").exists());
+    desk.put("a.di", di(&["a.pdf"]));
+    assert_eq!(desk.only().1[1], b"pdf");
 }
 
 #[test]

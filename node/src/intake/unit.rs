@@ -39,6 +39,13 @@ pub(super) struct Part {
     pub(super) mark: Mark,
 }
 
+impl Part {
+    /// The folder that it lies in, given the DI's.
+    pub(super) fn place(&self, beside: &Place) -> io::Result<Place> {
+        self.below.as_ref().map_or_else(|| Ok(beside.clone()), |below| beside.folder(below))
+    }
+}
+
 /// A unit that looks whole.
 #[derive(Debug)]
 pub(super) struct Unit {

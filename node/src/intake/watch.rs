@@ -144,7 +144,7 @@ impl Watch {
     }
 
     /// Originals of an earlier run whose row was committed.
-    pub(super) fn resume(&mut self, origin: &Origin, record: PathBuf) {
+    pub(super) fn resume(&mut self, origin: &Origin, record: &Path) {
         self.leave(origin, record);
     }
 
@@ -189,7 +189,7 @@ impl Watch {
             Message::Claimed(unit, origin, record) => {
                 self.candidates.remove(&unit.key);
                 self.closed.remove(&relative(&unit.key));
-                self.leave(&origin, record);
+                self.leave(&origin, &record);
             }
             Message::PutBack(key, failed) => {
                 let now = clock();
@@ -473,7 +473,7 @@ impl Watch {
     }
 
     /// The companions of a recorded unit may go, after a while: the next letter of a series may need them, too.
-    fn leave(&mut self, origin: &Origin, record: PathBuf) {
+    fn leave(&mut self, origin: &Origin, record: &Path) {
         let due = clock() + self.times.settle;
         if origin.files.is_empty() {
             let _ = self.shared.desk.work.remove(record.as_os_str());
@@ -486,7 +486,7 @@ impl Watch {
             let leaving = self.leaving.entry(key).or_insert_with(fresh);
             leaving.original = original.clone();
             leaving.due = due;
-            leaving.records.push(record.clone());
+            leaving.records.push(record.to_owned());
         }
     }
 
