@@ -2,7 +2,7 @@
 //! [`crate::link`]), `store` and the folders. It decides nothing about the flow: every step ends in an
 //! [`Outcome`] that [`crate::flow`] turns into a change.
 //!
-//! - [`unit`] reads and checks what was claimed, [`seal`] signs and seals it, [`submit`] hands a part over;
+//! - [`mod@unit`] reads and checks what was claimed, [`seal`] signs and seals it, [`submit`] hands a part over;
 //! - [`fetch`] and [`open`] take what arrived to the archive, [`answer`] signs and reports receipts;
 //! - [`outcome`] reads the receipts of others; [`directory`] knows whom to seal to and whom to believe;
 //! - [`upkeep`] does what belongs to no document.

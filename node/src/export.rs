@@ -335,16 +335,18 @@ impl Writer {
 
     /// A spool file, or `None` (noted, unless `name` is empty) if it is no longer kept.
     fn kept(&mut self, store: &Store, file: &str, name: &str) -> Result<Option<File>, Error> {
-        match store.spool().open(file) {
-            Ok(file) => Ok(Some(file)),
-            Err(store::Error::SpoolMissing(_)) => {
-                if !name.is_empty() {
-                    self.done.missing.push(format!("{name}（已過保存期限）"));
-                }
-                Ok(None)
+        // A row names no file once it is no longer kept.
+        if !file.is_empty() {
+            match store.spool().open(file) {
+                Ok(file) => return Ok(Some(file)),
+                Err(store::Error::SpoolMissing(_)) => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => Err(error.into()),
         }
+        if !name.is_empty() {
+            self.done.missing.push(format!("{name}（已不再保存）"));
+        }
+        Ok(None)
     }
 
     fn create(&self, name: &str) -> Result<File, Error> {

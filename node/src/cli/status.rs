@@ -10,7 +10,7 @@ use super::source::{Source, settings};
 use super::{Civil, Done, Out, exit, now, rfc3339};
 use crate::api::read::Query;
 use crate::api::view::{InRow, OutRow, Overview, Page};
-use crate::table::Table;
+use crate::table::{Table, cut, plain};
 use crate::words::{BoxKind, STATES};
 
 /// 收發文狀態表
@@ -91,6 +91,7 @@ pub(crate) fn status(args: &Status, config: Option<&Path>, out: &mut Out) -> Don
     if all || !outward.is_empty() {
         text.push_str(&outbox_table(&outbox, &civil, time));
     }
+    text.push_str(&alarms(&overview, &civil, since, until));
     if more {
         text.push_str("尚有更多，請縮小範圍或加大 --limit\n");
     }
@@ -198,6 +199,17 @@ fn heading(overview: &Overview, civil: &Civil) -> String {
         text.push_str(&format!("尚未送達交換中心的回執：{} 份\n", overview.unreported));
     }
     text
+}
+
+/// What somebody must look at and that happened in the time asked for.
+fn alarms(overview: &Overview, civil: &Civil, since: i64, until: i64) -> String {
+    let mut text = String::new();
+    for event in overview.alarms.iter().filter(|e| (since..=until).contains(&e.at)) {
+        let detail = plain(&crate::words::detail(&event.event, &event.detail));
+        let colon = if detail.is_empty() { "" } else { "：" };
+        text.push_str(&format!("！{}　{}{colon}{}\n", civil.minute(event.at), event.what, cut(&detail, 70)));
+    }
+    if text.is_empty() { text } else { format!("須留意\n{text}\n") }
 }
 
 fn outbox_table(rows: &[OutRow], civil: &Civil, time: When) -> String {

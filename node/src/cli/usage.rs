@@ -1,5 +1,7 @@
 //! clap's help and usage errors in Chinese.
 
+use std::io::Write;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::exit;
@@ -110,7 +112,8 @@ pub(crate) fn report(error: &clap::Error, out: &mut Out) -> u8 {
             }
         }
         _ => {
-            eprint!("{}", sentence(error));
+            // Nobody is left to tell if this fails.
+            let _ = std::io::stderr().write_all(sentence(error).as_bytes());
             exit::USAGE
         }
     }
