@@ -64,7 +64,8 @@ pub fn write(config: &NodeConfig, outgoing: &Outgoing, now: i64) -> Result<Strin
     if document.state != Document::Claimed || document.word == Word::Abandoned {
         move_folder(&work_dir(config, document.id), &folder.join(&name))?;
     }
-    let text = text(outgoing, &Civil::local(), now);
+    let places = places(outgoing, &folder.join(&name), config.limits.di.get());
+    let text = text(outgoing, &places, &Civil::local(), now);
     let path = folder.join(format!("{name}.txt"));
     let hidden = folder.join(format!(".{name}.txt"));
     let bytes = format!("\u{feff}{}", text.replace('\n', "\r\n"));
@@ -91,7 +92,32 @@ fn move_folder(from: &Path, to: &Path) -> Result<(), Error> {
     }
 }
 
-fn text(outgoing: &Outgoing, civil: &Civil, now: i64) -> String {
+/// Where in the letter its fault is, in Chinese; empty if the fault is none of the DI's or SW's own.
+fn places(outgoing: &Outgoing, folder: &Path, most: u64) -> Vec<String> {
+    if outgoing.document.word != Word::Refused {
+        return Vec::new();
+    }
+    let limits =
+        di_format::Limits { size: usize::try_from(most).unwrap_or(usize::MAX), ..Default::default() };
+    let mut problems = Vec::new();
+    for file in outgoing.files.iter().filter(|f| matches!(f.role.as_str(), "di" | "sw") && f.size <= most) {
+        let Ok(bytes) = std::fs::read(folder.join(&file.name)) else { continue };
+        let found = di_format::read(&bytes, &limits).problems.into_iter();
+        let grave = found.filter(|p| p.severity != di_format::Severity::Warning || p.official);
+        problems.extend(grave.map(|problem| (file.name.clone(), problem)));
+    }
+    if !problems.iter().any(|(_, problem)| problem.label == outgoing.document.trouble.label) {
+        return Vec::new();
+    }
+    let line = |(file, problem): (String, di_format::Problem)| {
+        let at = if problem.path.is_empty() { String::new() } else { format!("（{}）", problem.path) };
+        let (line, column) = (problem.line, problem.column);
+        format!("{file} 第 {line} 行第 {column} 欄{at}：{}", words::di_sentence(&problem))
+    };
+    problems.into_iter().take(MOST_PLACES).map(line).collect()
+}
+
+fn text(outgoing: &Outgoing, places: &[String], civil: &Civil, now: i64) -> String {
     let document = &outgoing.document;
     let duplicate = document.duplicate_of.is_some();
     let word = words::outbound(document.word, document.trouble.held, duplicate);
@@ -110,7 +136,10 @@ fn text(outgoing: &Outgoing, civil: &Civil, now: i64) -> String {
         line("與此件內容相同", &hex(&earlier));
     }
     if !document.trouble.label.is_empty() && document.word != Word::Confirmed {
-        reason(&mut out, &document.trouble.label, &document.trouble.detail);
+        let detail = document.trouble.detail.lines().map(ToOwned::to_owned).collect::<Vec<_>>();
+        let (word, lines) =
+            if places.is_empty() { ("細節", detail.as_slice()) } else { ("位置", places) };
+        reason(&mut out, &document.trouble.label, word, lines);
     }
     if !outgoing.lines.is_empty() {
         recipients(&mut out, &outgoing.lines, document.state, civil);
@@ -131,10 +160,10 @@ fn text(outgoing: &Outgoing, civil: &Civil, now: i64) -> String {
 }
 
 /// What happened, where, and what to do.
-fn reason(out: &mut String, label: &str, detail: &str) {
+fn reason(out: &mut String, label: &str, word: &str, detail: &[String]) {
     let _ = writeln!(out, "\n原因：{}（{label}）", words::what(label));
-    for (i, line) in detail.lines().filter(|l| !l.trim().is_empty()).enumerate() {
-        let _ = writeln!(out, "{}{line}", if i == 0 { "細節：" } else { "　　　" });
+    for (i, line) in detail.iter().filter(|l| !l.trim().is_empty()).enumerate() {
+        let _ = writeln!(out, "{}{line}", if i == 0 { format!("{word}：") } else { "　　　".to_owned() });
     }
     let _ = writeln!(out, "處理：{}", words::remedy(label));
 }
@@ -170,6 +199,8 @@ fn at(during: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + 's
     let path = path.to_owned();
     move |source| Error { path, during, source }
 }
+
+const MOST_PLACES: usize = 20;
 
 #[cfg(test)]
 mod tests {
@@ -255,6 +286,26 @@ mod tests {
         assert!(!work_dir(&config, [0xab; 16]).exists());
         // again, after a crash before the row was written
         assert_eq!(write(&config, &it, 1).unwrap(), at);
+    }
+
+    #[test]
+    fn every_fault_of_the_letter_is_told_with_its_place_in_chinese() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        let mut it = outgoing(&config);
+        let text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE 函 SYSTEM \"104_2_utf8.dtd\">\n\
+                    <函>\n<主旨><文字>甲</文字></主旨>\n<無此元素/>\n</函>\n";
+        std::fs::write(work_dir(&config, [0xab; 16]).join("函稿 1.di"), text).unwrap();
+        let size = text.len() as u64;
+        let name = "函稿 1.di".to_owned();
+        it.files = vec![store::outbound::File { name, role: "di".into(), size, sha256: [0; 32], crc32: 0 }];
+        it.document.state = Document::Refused;
+        it.document.word = Word::Refused;
+        it.document.trouble.label =
+            di_format::read(text.as_bytes(), &Default::default()).worst().unwrap().label.into();
+        let note = std::fs::read_to_string(write(&config, &it, 0).unwrap()).unwrap();
+        assert!(note.contains("函稿 1.di 第 5 行") && note.contains("〈無此元素〉"), "{note}");
+        assert!(note.matches(" 行第 ").count() > 1, "all of them: {note}");
     }
 
     #[test]
