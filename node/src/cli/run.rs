@@ -53,7 +53,16 @@ fn not_started(error: crate::Error) -> Failure {
     Failure::new(code, label, what).because(error)
 }
 
-/// A whole exchange on this machine.
+/// A whole exchange on this machine. It prints as it goes; if nobody reads any more (`di-node demo | head`) it ends
+/// without a word, with everything that it started.
 pub(super) fn demo(keep: Option<PathBuf>, slow: bool) -> u8 {
-    crate::demo::run(&crate::demo::Options { keep, slow })
+    let shown = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let said = info.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if !said.starts_with("failed printing to std") {
+            shown(info);
+        }
+    }));
+    let options = crate::demo::Options { keep, slow };
+    std::panic::catch_unwind(|| crate::demo::run(&options)).unwrap_or(exit::FAILED)
 }
