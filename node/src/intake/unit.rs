@@ -4,9 +4,12 @@ use super::census::Writers;
 use super::place::{Entry, Mark, Place};
 use di_format::Role;
 use rustix::fs::FileType;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Where a DI lies: in the drop folder itself or in a sub-folder of it.
@@ -115,8 +118,25 @@ pub(super) enum Search {
     Missing,
 }
 
+type Names = Rc<Vec<(OsString, FileType)>>;
+
+/// What the folders hold, read at most once in a round of looks.
+#[derive(Debug, Default)]
+pub(super) struct Lists(HashMap<PathBuf, Names>);
+
+impl Lists {
+    fn of(&mut self, place: &Place) -> io::Result<Names> {
+        if let Some(known) = self.0.get(place.path()) {
+            return Ok(Rc::clone(known));
+        }
+        let names = Rc::new(place.list()?);
+        self.0.insert(place.path().to_owned(), Rc::clone(&names));
+        Ok(names)
+    }
+}
+
 /// Looks for a named file beside the DI, then in `Attch/`; the exact name first, then one that differs in case only.
-pub(super) fn search(place: &Place, name: &str, role: Role) -> io::Result<Search> {
+pub(super) fn search(place: &Place, name: &str, role: Role, lists: &mut Lists) -> io::Result<Search> {
     let role = if role == Role::Roster { "sw" } else { "attachment" };
     // nearly always the name is exact: no need to read the folder
     if let Some(Entry::File(mark)) = place.look(OsStr::new(name))? {
@@ -128,14 +148,14 @@ pub(super) fn search(place: &Place, name: &str, role: Role) -> io::Result<Search
             mark,
         }));
     }
-    let names = place.list()?;
+    let names = lists.of(place)?;
     if let Some(part) = pick(place, &names, None, name, role)? {
         return Ok(Search::Found(part));
     }
-    for (folder, kind) in &names {
+    for (folder, kind) in names.iter() {
         if *kind == FileType::Directory && is_attachments(folder) {
             let inside = place.folder(folder)?;
-            if let Some(part) = pick(&inside, &inside.list()?, Some(folder), name, role)? {
+            if let Some(part) = pick(&inside, &lists.of(&inside)?, Some(folder), name, role)? {
                 return Ok(Search::Found(part));
             }
         }
@@ -213,6 +233,12 @@ impl Candidate {
             suspect: false,
             claiming: false,
         }
+    }
+
+    /// Whether it names that file, or may: case does not count.
+    pub(super) fn names(&self, file: &OsStr) -> bool {
+        let file = file.to_string_lossy().to_lowercase();
+        self.named.files.iter().any(|(name, _)| name.to_lowercase() == file)
     }
 
     /// Waits longer each time, until something happens.

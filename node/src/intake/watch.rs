@@ -3,7 +3,9 @@
 use super::census::{Census, Writers};
 use super::claim::{Desk, Origin, Original, Setback, record_name};
 use super::place::{Entry, FileId, Mark, Place};
-use super::unit::{Candidate, Judged, Key, Named, Trust, Unit, is_attachments, is_di, is_hidden, search};
+use super::unit::{
+    Candidate, Judged, Key, Lists, Named, Trust, Unit, is_attachments, is_di, is_hidden, search,
+};
 use super::{Error, hex, now as unix_now};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -243,13 +245,13 @@ impl Watch {
                 Some(Entry::Folder) if !is_attachments(&name) && !is_hidden(&name) => {
                     self.scan_folder(&name, now)
                 }
-                _ => self.companions_changed(None, now),
+                _ => self.companion_changed(None, path, now),
             },
-            (Some(folder), Some(_)) if is_attachments(&folder) => self.companions_changed(None, now),
+            (Some(folder), Some(_)) if is_attachments(&folder) => self.companion_changed(None, path, now),
             (Some(folder), Some(name)) if is_di(&name) && !is_hidden(&folder) => {
                 self.touch(Key { folder: Some(folder), di: name }, now);
             }
-            (Some(folder), Some(_)) => self.companions_changed(Some(&folder), now),
+            (Some(folder), Some(_)) => self.companion_changed(Some(&folder), path, now),
             (None, _) => self.next_scan = now,
         }
     }
@@ -258,10 +260,13 @@ impl Watch {
         self.drop.as_ref().and_then(|(place, _)| place.look(name).ok().flatten())
     }
 
-    fn companions_changed(&mut self, folder: Option<&OsString>, now: Instant) {
+    /// A file changed that may be one that some DI waits for; a folder of attachments stands for all of them.
+    fn companion_changed(&mut self, folder: Option<&OsString>, path: &Path, now: Instant) {
+        let Some(file) = path.file_name() else { return };
+        let all = is_attachments(file);
         let here = self.candidates.iter_mut().filter(|(key, c)| key.folder.as_ref() == folder && !c.claiming);
         for (_, candidate) in here {
-            if !candidate.suspect {
+            if !candidate.suspect && (all || candidate.names(file)) {
                 candidate.next_look = now;
             }
         }
@@ -362,7 +367,9 @@ impl Watch {
     fn look_at_due(&mut self, now: Instant) {
         let due = self.candidates.iter().filter(|(_, c)| !c.claiming && c.next_look <= now);
         let due: BTreeSet<Key> = due.map(|(key, _)| key.clone()).collect();
-        let mut units: Vec<Unit> = due.into_iter().filter_map(|key| self.look(key, now)).collect();
+        let mut lists = Lists::default();
+        let mut units: Vec<Unit> =
+            due.into_iter().filter_map(|key| self.look(key, &mut lists, now)).collect();
         // those just seen closed are asked about after the rename only, when the answer lasts
         let unsure: Vec<usize> =
             (0..units.len()).filter(|i| units.get(*i).is_some_and(|u| self.is_unsure(u))).collect();
@@ -406,7 +413,7 @@ impl Watch {
     }
 
     /// Looks at one candidate; gives the unit if it seems whole.
-    fn look(&mut self, key: Key, now: Instant) -> Option<Unit> {
+    fn look(&mut self, key: Key, lists: &mut Lists, now: Instant) -> Option<Unit> {
         let place = self.place_of(&key);
         let seen = place.as_ref().and_then(|place| place.look(&key.di).ok().flatten());
         let (Some(place), Some(Entry::File(mark))) = (place, seen) else {
@@ -428,7 +435,9 @@ impl Watch {
                 }
             }
         }
-        let found = candidate.named.files.iter().map(|(name, role)| search(&place, name, *role)).collect();
+        let files = candidate.named.files.iter();
+        let found: std::io::Result<_> =
+            files.map(|(name, role)| search(&place, name, *role, lists)).collect();
         let Ok(found) = found else {
             candidate.later(now);
             return None;
