@@ -100,8 +100,11 @@ pub fn sentence(problem: &Problem) -> String {
         ("element-unexpected", (true, false)) => format!("這裡不可有〈{f}〉"),
         ("element-order", (true, true)) => format!("〈{f}〉的順序不對，這裡應為：{e}"),
         ("element-repeated", (true, _)) => format!("〈{f}〉重複出現"),
-        ("element-missing", (true, true)) => format!("〈{f}〉之內缺少：{e}"),
-        ("element-missing", (false, true)) => format!("缺少：{e}"),
+        ("element-missing", (true, true)) => format!("〈{f}〉之前缺少：{e}"),
+        ("element-missing", (false, true)) => match problem.path.rsplit('/').next() {
+            Some(parent) if !parent.is_empty() => format!("〈{}〉之內缺少：{e}", shorten(parent)),
+            _ => format!("缺少：{e}"),
+        },
         ("element-extra", (true, _)) => format!("結尾多出〈{f}〉"),
         ("text-unexpected", (true, true)) => format!("不應有文字「{f}」，這裡可以有的是：{e}"),
         ("text-unexpected", (true, false)) => format!("不應有文字「{f}」"),
@@ -190,8 +193,10 @@ mod tests {
 
     #[test]
     fn a_sentence_names_what_was_found_and_what_was_expected() {
-        let text = sentence(&problem("element-missing", "函", "主旨"));
-        assert_eq!(text, "〈函〉之內缺少：主旨");
+        let text = sentence(&problem("element-missing", "段落", "主旨"));
+        assert_eq!(text, "〈段落〉之前缺少：主旨");
+        let text = sentence(&problem("element-missing", "", "全銜"));
+        assert_eq!(text, "〈受文者〉之內缺少：全銜");
         let text = sentence(&problem("attribute-value", "特急件", "普通件 | 速件 | 最速件"));
         assert_eq!(text, "屬性值「特急件」不在允許的範圍，可用：普通件、速件、最速件");
         for (label, _) in di_format::LABELS {
