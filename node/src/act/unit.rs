@@ -100,13 +100,13 @@ pub fn limits(config: &NodeConfig) -> Limits {
 /// What was wrong with a file that is not accepted: the label of its worst problem, with its place.
 fn refuse(name: &str, reading: &Reading) -> Outcome {
     let Some(worst) = reading.worst() else { return bad(INVALID, name) };
-    let mut detail = format!("{name}:{}:{} {}", worst.line, worst.column, worst.message);
-    if !worst.path.is_empty() {
-        detail.push_str(&format!(" ({})", worst.path));
-    }
+    let (line, column) = (worst.line, worst.column);
+    let place = if worst.path.is_empty() { String::new() } else { format!("（{}）", worst.path) };
+    let said = crate::words::di_sentence(worst);
+    let mut detail = format!("{name} 第 {line} 行第 {column} 欄{place}：{said}");
     let more = reading.problems.iter().filter(|p| p.severity >= Severity::Error).count().saturating_sub(1);
     if more > 0 {
-        detail.push_str(&format!(" (+{more})"));
+        detail.push_str(&format!("（另有 {more} 項）"));
     }
     bad(worst.label, detail)
 }
