@@ -68,9 +68,9 @@ enum Verb {
     Lint(crate::lint::Lint),
     /// 印出某一文別的 DTD（本程式檢查所依據的內容模型）
     Dtd(crate::lint::Dtd),
-    /// 匯出一件公文的全部憑據：簽章容器、密文、回執、證據檔與原始檔案
+    /// 匯出一件公文的全部憑據：簽章容器、密文、回條、證據檔與原始檔案
     Export(crate::export::Export),
-    /// 離線驗證簽章容器、證據檔或回執
+    /// 離線驗證簽章容器、證據檔或回條
     Verify(crate::verify::Verify),
     /// 暫停一件公文的處理
     Hold(held::Held),

@@ -58,7 +58,7 @@ pub(crate) struct Setup {
     /// 簽發交換中心 TLS 憑證者的憑證（PEM）
     #[arg(long, value_name = "檔案")]
     center_anchors: PathBuf,
-    /// 交換中心開立回執所用的憑證
+    /// 交換中心開立回條所用的憑證
     #[arg(long, value_name = "檔案", required = true)]
     center_receipt_cert: Vec<PathBuf>,
     /// 註冊單位的憑證（PEM）

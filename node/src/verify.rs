@@ -27,13 +27,13 @@ const LONGEST_RECEIPT: u64 = 16 << 20;
 /// 離線驗證
 #[derive(Args, Debug)]
 pub(crate) struct Verify {
-    /// 簽章容器（.asice）、證據檔（.evidence.zip）或回執（.der）
+    /// 簽章容器（.asice）、證據檔（.evidence.zip）或回條（.der）
     #[arg(value_name = "檔案")]
     file: PathBuf,
     /// 憑證管理中心的憑證（PEM）；未指定時取自設定檔
     #[arg(long, value_name = "檔案")]
     anchors: Option<PathBuf>,
-    /// 交換中心開立回執所用的憑證
+    /// 交換中心開立回條所用的憑證
     #[arg(long, value_name = "檔案")]
     center_receipt_cert: Vec<PathBuf>,
     /// 註冊單位的憑證（PEM）
@@ -382,9 +382,9 @@ fn text(v: &Verified) -> String {
     }
     if let Some(relied) = &v.relied_on {
         let source = match relied.source {
-            "center-receipt" => "交換中心回執所載的收件時間",
-            "sender-claim" => "發文機關自稱的簽章時間（沒有可採信的中心回執）",
-            _ => "回執所載的時間",
+            "center-receipt" => "交換中心回條所載的收件時間",
+            "sender-claim" => "發文機關自稱的簽章時間（沒有可採信的中心回條）",
+            _ => "回條所載的時間",
         };
         out.push_str(&format!("  依據時間　{}（{}）　{source}\n", time(&relied.at), civil.offset(0)));
     }
@@ -425,9 +425,9 @@ fn step_word(step: &str) -> &'static str {
         "signature" => "發文機關簽章",
         "sender-chain" => "發文機關憑證",
         "registration" => "地址簿登記",
-        "center-receipt" => "系統確認回執",
-        "receiver-receipt" => "收文機關回執",
-        "receipt-line" => "回執內容",
+        "center-receipt" => "系統確認回條",
+        "receiver-receipt" => "收文機關回條",
+        "receipt-line" => "回條內容",
         _ => "憑證廢止狀態",
     }
 }

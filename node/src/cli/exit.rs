@@ -25,7 +25,7 @@ pub(crate) const CONFIG: u8 = 78;
 pub(crate) const TABLE: &[(u8, &str)] = &[
     (OK, "完成；檔案合格；驗證通過"),
     (FAILED, "不合格、驗證不符或作業失敗"),
-    (UNREADABLE, "無法辨讀：不是公文檔、容器或回執"),
+    (UNREADABLE, "無法辨讀：不是公文檔、容器或回條"),
     (UNDECIDED, "驗證未能判定：缺少所需資料（例如信任錨點）"),
     (USAGE, "用法錯誤"),
     (NOT_FOUND, "查無此公文或檔案"),

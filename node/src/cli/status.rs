@@ -196,7 +196,7 @@ fn heading(overview: &Overview, civil: &Civil) -> String {
         text.push_str(&format!("暫停中、等人決定：{} 件\n", overview.held));
     }
     if overview.unreported > 0 {
-        text.push_str(&format!("尚未送達交換中心的回執：{} 份\n", overview.unreported));
+        text.push_str(&format!("尚未送達交換中心的回條：{} 份\n", overview.unreported));
     }
     text
 }

@@ -64,7 +64,7 @@ pub(crate) fn settings(settings: &NodeConfig, now: i64) -> Vec<Check> {
     anchors("交換中心的信任錨點", settings.center.anchors.as_deref(), &mut checks);
     anchors("註冊單位的信任錨點", settings.center.registrar_anchors.as_deref(), &mut checks);
     for path in &settings.center.receipt_certificate {
-        let name = "交換中心的回執憑證";
+        let name = "交換中心的回條憑證";
         checks.push(match certificates(path) {
             Ok(found) => Check::good(name, found.first().map(describe).unwrap_or_default()),
             Err(trouble) => trouble.check(name, path),

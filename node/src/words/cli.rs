@@ -22,7 +22,7 @@ pub(super) const WORDS: &[Words] = &[
         "可用：函、簽、令、公告、開會通知單、會勘通知單、簽稿會核單、交換表單",
     ),
     w("not-exportable", "這件公文沒有可匯出的憑據", "尚未簽章的公文沒有憑據；完成簽章後再匯出"),
-    w("not-verifiable", "這個檔案不是簽章容器、證據檔或回執", "請指定 .asice、.evidence.zip 或回執檔"),
+    w("not-verifiable", "這個檔案不是簽章容器、證據檔或回條", "請指定 .asice、.evidence.zip 或回條檔"),
     w(
         "other-container",
         "這個收受者收到的是同一件公文的另一個容器（含附件與不含附件各一）",

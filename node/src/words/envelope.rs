@@ -43,7 +43,7 @@ pub(super) const WORDS: &[Words] = &[
     ),
     w("login-refused", "登入憑證聲明不被接受", "確認本機時間與機關代碼；重新啟動服務以重新登入"),
     w("entry-contradiction", "地址簿登記資料前後不符", "該機關須重新登記；在此之前不會送件給它"),
-    w("receipt-contradiction", "回執內容前後不符", "回執不可採信，已保留備查；向交換中心或對方查證"),
+    w("receipt-contradiction", "回條內容前後不符", "回條不可採信，已保留備查；向交換中心或對方查證"),
     w("key-absent", "金鑰不在（卡片未插入，或金鑰檔不見）", "插入卡片或放回金鑰檔後會自動繼續"),
     w("key-pin-needed", "金鑰需要 PIN 碼", "依手冊提供 PIN 碼；程式不會自行反覆嘗試"),
     w("key-broken", "金鑰裝置暫時失靈", "程式會自動重試；若持續發生，重新插卡或更換讀卡機"),
@@ -59,7 +59,7 @@ pub(super) const WORDS: &[Words] = &[
     w("envelope-io", "讀寫檔案失敗", "程式會自動重試；若持續發生，檢查磁碟空間與權限"),
     w("no-random", "作業系統無法提供亂數", "程式會自動重試；若持續發生，檢查作業系統"),
     // why a link of the evidence is not ✓
-    w("receipt-missing", "沒有回執", "尚未收到，或沒有附上；以較新的證據檔再驗證"),
+    w("receipt-missing", "沒有回條", "尚未收到，或沒有附上；以較新的證據檔再驗證"),
     w("certificate-missing", "缺少所需的憑證", "請以較新的證據檔再驗證"),
     w(
         "anchor-missing",

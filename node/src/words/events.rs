@@ -7,7 +7,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("epoch", "記錄交換中心的紀元"),
     ("epoch-changed", "交換中心曾還原，重新核對"),
     ("announcement", "收到公告"),
-    ("outcome-invalid", "回執無法採信"),
+    ("outcome-invalid", "回條無法採信"),
     ("login", "登入交換中心"),
     // sending
     ("claimed", "自資料夾收下"),
@@ -20,12 +20,12 @@ const EVENTS: &[(&str, &str)] = &[
     ("confirmed", "使用者確認"),
     ("returned", "使用者退文"),
     ("misdirected", "誤送通知"),
-    ("early-verdict", "對方回執先到，暫存"),
-    ("late-verdict", "較晚的回執，保留備查"),
+    ("early-verdict", "對方回條先到，暫存"),
+    ("late-verdict", "較晚的回條，保留備查"),
     ("late-confirmed", "較晚的使用者確認"),
     ("late-returned", "較晚的使用者退文，保留備查"),
-    ("unknown-verdict", "回執所指的公文不明"),
-    ("contradiction", "回執互相矛盾，保留備查"),
+    ("unknown-verdict", "回條所指的公文不明"),
+    ("contradiction", "回條互相矛盾，保留備查"),
     ("resend-asked", "要求重送"),
     ("resent", "重新加密"),
     ("resubmit", "交換中心遺失，再次送出"),
@@ -43,9 +43,9 @@ const EVENTS: &[(&str, &str)] = &[
     ("looks-like-duplicate", "內容與先前的公文相同（疑似重複）"),
     ("delivered", "放入收文資料夾"),
     ("quarantined", "收文異常，已隔離"),
-    ("answered", "簽署回執"),
-    ("reported", "回執送達交換中心"),
-    ("report-refused", "交換中心不收回執"),
+    ("answered", "簽署回條"),
+    ("reported", "回條送達交換中心"),
+    ("report-refused", "交換中心不收回條"),
     ("read", "已閱"),
     ("reopened", "重新處理"),
     ("send-back", "退文"),
@@ -75,7 +75,7 @@ pub fn detail(event: &str, detail: &str) -> String {
         "confirmed" | "returned" | "accepted-line" | "misdirected" | "on-paper" | "abandoned"
         | "late-confirmed" | "late-returned" => verdict(detail),
         "answered" | "reported" | "offered-again" => {
-            number_after(detail, "receipt ").map(|n| format!("回執 {n}"))
+            number_after(detail, "receipt ").map(|n| format!("回條 {n}"))
         }
         "offered" => detail.split_once(" from ").map(|(_, from)| {
             let (sender, round) = from.split_once(" round ").unwrap_or((from, "0"));
@@ -121,7 +121,7 @@ fn part(detail: &str) -> Option<String> {
 
 fn verdict(detail: &str) -> Option<String> {
     if let Some(receipt) = number_after(detail, "receipt ") {
-        return Some(format!("回執 {receipt}"));
+        return Some(format!("回條 {receipt}"));
     }
     let (code, rest) = detail.split_once(" round ")?;
     let (round, label) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(detail("accepted", "part 4, round 0"), "密文 4");
         assert_eq!(detail("accepted", "part 4, round 2"), "密文 4（第 2 次重送）");
         assert_eq!(detail("returned", "XC20261103 round 0 element-missing"), "XC20261103：缺少必要的元素");
-        assert_eq!(detail("confirmed", "receipt 4"), "回執 4");
+        assert_eq!(detail("confirmed", "receipt 4"), "回條 4");
         assert_eq!(detail("offered", "4b2d from XC20261101 round 0"), "發文機關 XC20261101");
         assert_eq!(detail("setback", "disk-full: spool"), "磁碟空間不足：spool");
         assert_eq!(detail("noted", "accepted: /x/y.txt"), "系統確認：/x/y.txt");

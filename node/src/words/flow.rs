@@ -60,10 +60,10 @@ pub(super) const WORDS: &[Words] = &[
     w("container-gone", "重送所需的簽章容器已不在", "請重新放入原始檔案，以新的一件發送"),
     w(
         "center-receipt-invalid",
-        "交換中心的回執無法驗證",
+        "交換中心的回條無法驗證",
         "確認設定檔 center.receipt-certificate；向交換中心查證",
     ),
-    w("outcome-invalid", "收到的回執無法驗證或與所送不符", "回執不採信但已保留；向對方或交換中心查證"),
+    w("outcome-invalid", "收到的回條無法驗證或與所送不符", "回條不採信但已保留；向對方或交換中心查證"),
     // the link
     w("link-connecting", "正在連線", "稍候；若一直如此，檢查網路與設定檔 center.address"),
     w(

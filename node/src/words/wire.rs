@@ -82,10 +82,10 @@ pub(super) const WORDS: &[Words] = &[
     w("offer-gone", "這件公文已回覆過，交換中心不再保存", "如需原件請由本機歸檔取得，或請對方重送"),
     w("offset-invalid", "續傳的位置不正確", "程式會由頭重新下載"),
     // refusals: report
-    w("receipt-invalid", "回執無法驗證", "確認簽章憑證為登記的那一張；請附上代號回報"),
-    w("receipt-not-yours", "回執不屬於本機關", "請附上代號回報"),
+    w("receipt-invalid", "回條無法驗證", "確認簽章憑證為登記的那一張；請附上代號回報"),
+    w("receipt-not-yours", "回條不屬於本機關", "請附上代號回報"),
     w("receipt-unknown-part", "交換中心沒有這件公文的資料", "交換中心還原後可能恢復；程式會自動再試"),
-    w("receipt-conflict", "回執與先前回報的結果不同", "以先前的結果為準；已記入歷程，請查明"),
+    w("receipt-conflict", "回條與先前回報的結果不同", "以先前的結果為準；已記入歷程，請查明"),
 ];
 
 #[cfg(test)]
