@@ -21,5 +21,7 @@ pub mod world;
 pub fn binary(name: &str) -> PathBuf {
     let me = std::env::current_exe().expect("a test knows its own path");
     let found = me.ancestors().skip(1).map(|dir| dir.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not built: run `cargo build -p node -p center` (or `make test`) first"))
+    found.unwrap_or_else(|| {
+        panic!("{name} is not built: run `cargo build -p node -p center` (or `make test`) first")
+    })
 }
