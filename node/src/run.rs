@@ -41,6 +41,10 @@ const PROBE: i64 = 15_000;
 const GRACE: Duration = Duration::from_secs(4);
 /// Reports to the center at a time.
 const REPORTS: usize = 4;
+/// Between two rounds of notes for people: what changes twice within it is told once. Milliseconds.
+const NOTES: i64 = 300;
+/// While rows are worked on, due times are looked at so often.
+const BUSY: Duration = Duration::from_millis(200);
 /// Looked at at least so often, whatever was (not) reported.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -299,8 +303,12 @@ impl Run {
         if dirty.deliveries {
             failed |= self.deliveries().is_err();
         }
-        if dirty.notes && self.notes_after <= facts.now {
-            failed |= self.notes().is_err();
+        if dirty.notes {
+            if self.notes_after <= facts.now {
+                failed |= self.notes().is_err();
+            } else {
+                self.dirty.notes = true;
+            }
         }
         if facts.link {
             for kind in self.pumps.due(facts.now, facts.clock) {
@@ -475,9 +483,7 @@ impl Run {
             job::Ticket::Deliver => self.delivering = false,
             job::Ticket::Notes => {
                 self.noting = false;
-                if end.failed {
-                    self.notes_after = now() + PROBE;
-                }
+                self.notes_after = now() + if end.failed { PROBE } else { NOTES };
             }
             job::Ticket::Pump(kind) => self.pumps.ended(*kind, end.failed, now()),
         }
@@ -498,9 +504,13 @@ impl Run {
     /// Until the next due time, the next probe, or the regular look.
     fn until_due(&self) -> Duration {
         let now = now();
+        if !self.busy.is_empty() {
+            // Soon enough: every job that ends has its lane looked at, what has become due included.
+            return BUSY;
+        }
         let due = self.tools.store.next_due().ok().flatten();
         let probe = self.away.values().copied().min();
-        let notes = (self.notes_after > now).then_some(self.notes_after);
+        let notes = self.dirty.notes.then_some(self.notes_after);
         let next = [due, probe, notes, self.soon, self.pumps.next(now)].into_iter().flatten().min();
         let Some(next) = next else { return LOOK };
         // What is due and was not begun waits for a place or for an event, not for the time.

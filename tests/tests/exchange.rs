@@ -64,7 +64,8 @@ async fn an_invalid_letter_is_refused_with_its_reason_and_others_go_on() {
     let refused = world.nodes[0].until(&bad, Word::Refused).await;
     assert_eq!(refused.document.state, Document::Refused);
     assert!(di_format::LABELS.iter().any(|(label, _)| *label == refused.document.trouble.label));
-    assert!(refused.document.trouble.detail.contains("壞的.di:"), "{}", refused.document.trouble.detail);
+    let detail = &refused.document.trouble.detail;
+    assert!(detail.contains("壞的.di") && detail.contains("主旨"), "{detail}");
     world.nodes[0].until(&good, Word::Confirmed).await;
     assert_eq!(world.nodes[1].inbox().len(), 1, "only the good one left the house");
     world.stop().await;
