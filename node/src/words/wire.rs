@@ -74,7 +74,7 @@ pub(super) const WORDS: &[Words] = &[
     w("part-invalid", "送件資料自相矛盾", "請附上公文識別碼回報"),
     w("part-conflict", "同一識別碼先前已送過不同的內容", "不會覆寫；查明狀態資料夾是否曾被還原或複製"),
     w("too-many-addressees", "收受者超過交換中心的上限", "分成數件發送"),
-    w("quota-exceeded", "本機關在交換中心的待收量已滿", "程式會依交換中心指定的時間再試；可催請對方收文"),
+    w("quota-exceeded", "本機關當日送件的總量已達上限", "程式會依交換中心指定的時間再試；經常發生時請交換中心調高限額"),
     w("storage-full", "交換中心的儲存空間不足", "程式會自動重試；通知交換中心"),
     w("digest-mismatch", "傳輸內容的雜湊值不符", "程式會重新傳送"),
     // refusals: fetch
