@@ -213,10 +213,30 @@ pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(out)
 }
 
-/// XML without a document type, of bounded size.
+/// XML without a document type, of bounded size, and with few attributes in each tag: the parser compares each with all.
 pub(crate) fn parse(text: &str) -> Option<Document<'_>> {
     let options = ParsingOptions { allow_dtd: false, nodes_limit: 64 * 1024, ..ParsingOptions::default() };
-    if text.len() as u64 > MAX_XML { None } else { Document::parse_with_options(text, options).ok() }
+    if text.len() as u64 > MAX_XML || text.split('<').any(|tag| values(tag) > MAX_ATTRIBUTES) {
+        return None;
+    }
+    Document::parse_with_options(text, options).ok()
+}
+
+/// Most attributes and namespaces of one element. Ours have at most 6.
+const MAX_ATTRIBUTES: usize = 32;
+
+/// Quoted values before the `>` that ends a tag; given what stands behind its `<`, which no value contains.
+fn values(tag: &str) -> usize {
+    let (mut quote, mut count) = (None, 0);
+    for byte in tag.bytes() {
+        match (byte, quote) {
+            (b'"' | b'\'', None) => (quote, count) = (Some(byte), count + 1),
+            (b'>', None) => break,
+            (byte, Some(open)) if byte == open => quote = None,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// The child elements; `None` when there is anything else than blanks between them.
@@ -307,4 +327,24 @@ pub(crate) fn percent(name: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The parser compares each attribute of an element with all others: a megabyte of them is minutes of work.
+    #[test]
+    fn what_is_slow_to_parse_is_refused_at_once() {
+        let attributes: String = (0..90_000).map(|i| format!(" a{i}=''")).collect();
+        let namespaces: String = (0..60_000).map(|i| format!(" xmlns:a{i}='u'")).collect();
+        for text in [format!("<a{attributes}/>"), format!("<a{namespaces}/>")] {
+            let begun = std::time::Instant::now();
+            assert!(text.len() as u64 <= MAX_XML && parse(&text).is_none(), "{}", &text[..20]);
+            assert!(begun.elapsed().as_secs() < 5, "{} {:?}", &text[..20], begun.elapsed());
+        }
+        let nested = format!("{}{}", "<a>".repeat(60_000), "</a>".repeat(60_000));
+        assert!(parse(&nested).is_some(), "deep is not slow, and needs no stack");
+        assert!(parse("<a b='\"\"\"' c=\"'=''=''=''=''=''=''=''=''='\"><d e='f>'/></a>").is_some());
+    }
 }

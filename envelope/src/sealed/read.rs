@@ -66,6 +66,10 @@ pub fn open(
         infos_left =
             infos_left.checked_sub(before - source.left).ok_or(malformed("the list of recipients"))?;
         if let Some(found) = read_recipient(&info, &ours)? {
+            // Each is an operation of a card that others wait for.
+            if wrapped.iter().any(|other: &Wrapped| other.key == found.key) {
+                return Err(malformed("a recipient occurs twice"));
+            }
             wrapped.push(found);
         }
     }

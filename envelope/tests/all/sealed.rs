@@ -233,7 +233,7 @@ fn tags_and_parameters_are_exactly_ours() {
     assert_eq!(open(forge(16, |f| f.version = 2)), "sealed-malformed");
     assert_eq!(open(forge(16, |f| f.attributes = vec![0xa1, 0])), "sealed-malformed");
     assert_eq!(open(forge(16, |f| f.recipients = 0)), "not-for-us");
-    assert_eq!(open(forge(16, |f| f.recipients = 100)), "ok");
+    assert_eq!(open(forge(16, |f| f.recipients = 2)), "sealed-malformed", "our key twice");
     let mut trailing = forge(16, |_| {});
     trailing.push(0);
     assert_eq!(open(trailing), "sealed-malformed");
