@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
-    time::{Instant, Sleep, sleep},
+    time::{Instant, Sleep, sleep, timeout_at},
 };
 
 use crate::{
@@ -29,6 +29,8 @@ pub struct Exchange {
     window: Duration,
     /// Longest frame read here.
     limit: u32,
+    /// When what is received must be complete, whatever its progress: the login deadline.
+    until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,11 @@ pub(crate) enum Io {
 
 impl Exchange {
     pub(crate) fn new(io: Io, window: Duration, opening: bool) -> Self {
-        Self { io, window, limit: if opening { MAX_OPENING } else { u32::MAX } }
+        Self { io, window, limit: if opening { MAX_OPENING } else { u32::MAX }, until: None }
+    }
+
+    pub(crate) fn until(self, until: Option<Instant>) -> Self {
+        Self { until, ..self }
     }
 
     pub(crate) fn into_io(self) -> Io {
@@ -81,10 +87,16 @@ impl Exchange {
     /// The peer's faults, [`Error::Stalled`], [`Error::Lost`], [`Error::Closed`].
     pub async fn recv<M: Message>(&mut self, wait: Duration) -> Result<M> {
         let limit = self.limit.min(M::LIMIT);
-        let window = self.window;
-        let bytes = match &mut self.io {
-            Io::Quic { recv, .. } => codec::read(&mut Paced::new(recv, wait, window), limit).await,
-            Io::Tcp(lease) => codec::read(&mut Paced::new(lease.stream()?, wait, window), limit).await,
+        let (window, until) = (self.window, self.until);
+        let reading = async {
+            match &mut self.io {
+                Io::Quic { recv, .. } => codec::read(&mut Paced::new(recv, wait, window), limit).await,
+                Io::Tcp(lease) => codec::read(&mut Paced::new(lease.stream()?, wait, window), limit).await,
+            }
+        };
+        let bytes = match until {
+            Some(until) => timeout_at(until, reading).await.unwrap_or(Err(Error::Stalled("logging in"))),
+            None => reading.await,
         };
         codec::decode(&bytes?.ok_or(Error::Closed)?)
     }

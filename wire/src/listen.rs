@@ -1,7 +1,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -30,9 +30,9 @@ use crate::{
 pub struct Limits {
     /// Connections at one time, both carriers together. 10,000.
     pub connections: usize,
-    /// Connections from one address: a node over TCP has about 20. 64.
+    /// Connections from one IPv4 address or one IPv6 /64: a node over TCP has about 20. 64.
     pub per_address: usize,
-    /// Handshakes at one time. 256.
+    /// Handshakes at one time, for each carrier. 256.
     pub handshakes: usize,
     /// From the first byte to the end of the handshake. 10 s.
     pub handshake: Duration,
@@ -101,7 +101,8 @@ impl Listener {
         let (arrivals, arrived) = mpsc::channel(BACKLOG);
         let door = Arc::new(Door {
             connections: Arc::new(Semaphore::new(limits.connections)),
-            handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            quic_handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            tcp_handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             addresses: Arc::default(),
             limits,
             arrivals,
@@ -157,7 +158,9 @@ async fn sockets(address: SocketAddr) -> Result<(TcpListener, std::net::UdpSocke
 struct Door {
     limits: Limits,
     connections: Arc<Semaphore>,
-    handshakes: Arc<Semaphore>,
+    /// Apart, so that silent TCP connections do not keep out QUIC, where addresses are proved first.
+    quic_handshakes: Arc<Semaphore>,
+    tcp_handshakes: Arc<Semaphore>,
     addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
     arrivals: mpsc::Sender<Incoming>,
 }
@@ -167,12 +170,21 @@ impl Door {
     fn admit(&self, from: SocketAddr) -> Option<Admission> {
         let permit = self.connections.clone().try_acquire_owned().ok()?;
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = addresses.entry(from.ip()).or_default();
+        let address = source(from.ip());
+        let count = addresses.entry(address).or_default();
         if *count >= self.limits.per_address {
             return None;
         }
         *count += 1;
-        Some(Admission { address: from.ip(), addresses: self.addresses.clone(), _permit: permit })
+        Some(Admission { address, addresses: self.addresses.clone(), _permit: permit })
+    }
+}
+
+/// What counts as one address: of IPv6 the /64 that a single host has at its disposal (RFC 4291 §2.5.4).
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address => address,
     }
 }
 
@@ -201,13 +213,14 @@ async fn quic_loop(endpoint: Endpoint, door: Arc<Door>) {
     while let Some(incoming) = endpoint.accept().await {
         while handshakes.try_join_next().is_some() {}
         let peer = incoming.remote_address();
-        let busy = door.handshakes.available_permits() < door.limits.handshakes / 2;
+        let busy = door.quic_handshakes.available_permits() < door.limits.handshakes / 2;
         if busy && incoming.may_retry() && !incoming.remote_address_validated() {
             // Under load only those who show that they own their address (RFC 9000 §8.1.2).
             let _ = incoming.retry();
             continue;
         }
-        let (Ok(turn), Some(admission)) = (door.handshakes.clone().try_acquire_owned(), door.admit(peer))
+        let (Ok(turn), Some(admission)) =
+            (door.quic_handshakes.clone().try_acquire_owned(), door.admit(peer))
         else {
             tracing::warn!(%peer, "connection refused: too many");
             incoming.refuse();
@@ -242,7 +255,7 @@ async fn tcp_loop(listener: TcpListener, tls: ServerTls, door: Arc<Door>) {
             }
         };
         while handshakes.try_join_next().is_some() {}
-        let (Ok(turn), Some(admission)) = (door.handshakes.clone().try_acquire_owned(), door.admit(peer))
+        let (Ok(turn), Some(admission)) = (door.tcp_handshakes.clone().try_acquire_owned(), door.admit(peer))
         else {
             tracing::warn!(%peer, "connection refused: too many");
             continue;
@@ -414,10 +427,11 @@ impl Incoming {
         } else {
             self.limits.progress
         };
+        let until = opening.then_some(self.login_by);
         match &self.kind {
             Kind::Quic(connection) => {
                 let (send, recv) = connection.accept_bi().await.ok()?;
-                Some(Exchange::new(Io::Quic { send, recv }, window, opening))
+                Some(Exchange::new(Io::Quic { send, recv }, window, opening).until(until))
             }
             Kind::Tcp { turn, .. } => {
                 let mut turn = turn.lock().await;
@@ -433,7 +447,7 @@ impl Incoming {
                 let (Turn::Here(stream), true) = (before, begun) else { return None };
                 *turn = Turn::Away(coming);
                 let lease = Lease::new(stream, Home::Loop(home));
-                Some(Exchange::new(Io::Tcp(lease), window, opening))
+                Some(Exchange::new(Io::Tcp(lease), window, opening).until(until))
             }
         }
     }
@@ -451,3 +465,49 @@ impl Drop for Incoming {
 const BACKLOG: usize = 64;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ClientTls;
+    use tokio::io::AsyncWriteExt as _;
+
+    #[test]
+    fn a_host_of_ipv6_is_one_address() {
+        let of = |text: &str| source(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+
+    /// Each kilobyte of the `Hello` comes within the progress deadline, the whole of it long after the login's.
+    #[tokio::test]
+    async fn a_trickle_does_not_outlast_the_login_deadline() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap().pem();
+        let server = ServerTls::new(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let client = ClientTls::new(certificate.as_bytes(), "127.0.0.1").unwrap();
+        let limits = Limits { login: Duration::from_secs(2), ..Limits::default() };
+        let idle = limits.idle;
+        let mut listener = Listener::bind("127.0.0.1:0".parse().unwrap(), &server, limits).await.unwrap();
+        let connecting = tcp::connect(client.config, client.name, listener.address(), None, idle);
+        let (stream, incoming) = tokio::join!(connecting, listener.accept());
+        let (mut stream, incoming) = (stream.unwrap(), incoming.unwrap());
+        let trickle = async {
+            stream.write_all(&60_000_u32.to_be_bytes()).await.unwrap();
+            let mut pace = tokio::time::interval(Duration::from_millis(150));
+            loop {
+                stream.write_all(&[0; 1024]).await.unwrap();
+                stream.flush().await.unwrap();
+                pace.tick().await;
+            }
+        };
+        let served = async { incoming.accept().await.unwrap().recv_request().await };
+        tokio::select! {
+            () = trickle => unreachable!(),
+            result = served => assert!(matches!(result, Err(Error::Stalled(_))), "{result:?}"),
+        }
+    }
+}
