@@ -209,7 +209,7 @@ pub enum Request {
         #[n(1)]
         limit: u16,
     },
-    /// Which of these parts does the center not hold? (protocol §4.8)
+    /// Which of these parts does the center not hold? (protocol §4.7)
     #[n(10)]
     OpenList {
         /// Parts that the node believes accepted and not final.

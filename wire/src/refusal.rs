@@ -71,11 +71,11 @@ labels! {
     SENDER_NOT_YOURS "sender-not-yours" Permanent "The part's sender is no mailbox of the member.";
     RECIPIENT_UNKNOWN "recipient-unknown" Permanent "At least one addressee is unknown; `codes` lists every addressee that cannot be served.";
     RECIPIENT_SUSPENDED "recipient-suspended" Permanent "At least one addressee is suspended, none is unknown; `codes` lists them.";
-    PART_INVALID "part-invalid" Permanent "The part's header contradicts itself: no addressee, an addressee twice, length 0, eager but too long.";
+    PART_INVALID "part-invalid" Permanent "The part's header contradicts itself: an addressee twice.";
     PART_CONFLICT "part-conflict" Permanent "The part was accepted before with another manifest; `receipt` is the one given then.";
     TOO_LARGE "too-large" Permanent "The sealed bytes are longer than the member's limit.";
     TOO_MANY_ADDRESSEES "too-many-addressees" Permanent "More addressees than the member's limit.";
-    QUOTA_EXCEEDED "quota-exceeded" Retry "The member has too much waiting at the center; `after` says when to come back.";
+    QUOTA_EXCEEDED "quota-exceeded" Retry "The member's bytes of the day are used up; `after` says when to come back.";
     STORAGE_FULL "storage-full" Retry "The center's disk is full.";
     DIGEST_MISMATCH "digest-mismatch" Retry "The body does not hash to the header's digest; the upload was discarded and starts again at 0.";
     // Fetch
