@@ -40,6 +40,9 @@ pub enum Error {
     /// The database's check at start found damage.
     #[error("the database is damaged: {0}")]
     Damaged(String),
+    /// Another center runs on the same data folder.
+    #[error("another center uses {}", .0.display())]
+    InUse(PathBuf),
     /// The writer is gone: the center is stopping.
     #[error("the center is stopping")]
     Stopping,
@@ -81,8 +84,8 @@ pub enum Error {
     /// No such member.
     #[error("no member {0}")]
     NoMember(String),
-    /// A member's code that is no code.
-    #[error("{0:?} is no member code")]
+    /// A member's or mailbox's code that is no code.
+    #[error("{0:?} is no member or mailbox code")]
     BadCode(String),
     /// An address that is none.
     #[error("{0:?} is no address or network")]
@@ -116,6 +119,7 @@ pub const LABELS: &[(&str, Class)] = &[
     ("center-database", Class::Retry),
     ("center-schema", Class::Permanent),
     ("center-damaged", Class::Permanent),
+    ("center-in-use", Class::Wait),
     ("center-stopping", Class::Retry),
     ("center-file", Class::Retry),
     ("center-disk-full", Class::Wait),
@@ -139,6 +143,7 @@ impl Error {
             Self::Database { .. } => "center-database",
             Self::Schema { .. } => "center-schema",
             Self::Damaged(_) => "center-damaged",
+            Self::InUse(_) => "center-in-use",
             Self::Stopping => "center-stopping",
             Self::File { .. } => "center-file",
             Self::Full { .. } => "center-disk-full",

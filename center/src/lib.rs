@@ -9,7 +9,7 @@
 //! once and answered with the same receipt for ever; no request is held in memory but connections, rates and bells.
 //!
 //! It fails with [`Error`], which is the center's own trouble; what a member does wrong is a `wire` refusal. On disk it has
-//! `center.db` (SQLite, WAL), `bodies/` and `uploads/` in the data folder, and nothing else.
+//! `center.db` (SQLite, WAL), `bodies/` and `uploads/` in the data folder, and `center.lock`, held while it runs.
 
 mod admission;
 mod bodies;
@@ -59,6 +59,7 @@ pub struct Running {
     house: Arc<House>,
     database: Arc<Database>,
     work: Option<tokio::task::JoinHandle<()>>,
+    _lock: std::fs::File,
 }
 
 /// Starts a center on the system's clock. It listens when this returns.
@@ -78,6 +79,7 @@ pub async fn start_with(config: CenterConfig, clock: Clock) -> Result<Running> {
     let receipt_key: Arc<dyn SigningKey> = Arc::new(read_receipt_key(&config)?);
     let anchors = directory::read_anchors(config.trust.anchors.as_deref())?;
     directory::make_folder(&config.data)?;
+    let lock = lock(&config.data)?;
     let path = config.data.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let database = Arc::new(Database::open(&path.join("center.db"), true)?);
@@ -118,7 +120,7 @@ pub async fn start_with(config: CenterConfig, clock: Clock) -> Result<Running> {
     });
     tracing::info!(%address, center = config.code, "listening");
     let work = tokio::spawn(listen(house.clone(), listener, config.keep.clone(), seen));
-    Ok(Running { address, house, database, work: Some(work) })
+    Ok(Running { address, house, database, work: Some(work), _lock: lock })
 }
 
 impl Running {
@@ -212,6 +214,18 @@ async fn tidy(house: &Arc<House>, keep: &config::Keep) -> Result<Tidied> {
     let mailbox = house.desk.mailbox.clone();
     let work = move || mailbox.tidy(now.saturating_sub(uploads), now.saturating_sub(bodies), now);
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Task))
+}
+
+/// Keeps a second center out: at its start it would take for orphans the bodies that the first is about to name.
+fn lock(data: &Path) -> Result<std::fs::File> {
+    let path = data.join("center.lock");
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(|e| Error::file("open", &path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse(data.to_owned())),
+        Err(std::fs::TryLockError::Error(e)) => Err(Error::file("lock", &path, e)),
+    }
 }
 
 /// The organisation of a mailbox code: its first ten characters.

@@ -86,7 +86,7 @@ pub(crate) fn answer(desk: &Desk, member: &Member, request: Request, now: i64) -
     Ok(Answer::Reply(reply))
 }
 
-/// Submit (protocol §4.1), up to the body. What was accepted before is answered first, whatever changed since.
+/// Submit (protocol §4.2), up to the body. What was accepted before is answered first, whatever changed since.
 fn submit(desk: &Desk, member: &Member, header: &PartHeader, eager: bool, now: i64) -> Result<Answer> {
     if !member.may_send {
         return Ok(refused(refusal::MAY_NOT_SEND.refuse("the member is receive-only")));
@@ -234,7 +234,7 @@ fn wrong_addressees(desk: &Desk, header: &PartHeader) -> Result<Option<Refusal>>
     Ok(Some(no))
 }
 
-/// Offers (protocol §4.2): the lowest numbers above the cursor, so that the highest one seen is a right cursor, and
+/// Offers (protocol §4.3): the lowest numbers above the cursor, so that the highest one seen is a right cursor, and
 /// within the answer the urgent ones first. Each carries the center's receipt reduced to its line.
 fn offers(desk: &Desk, member: &Member, after: u64, limit: u16) -> Result<Reply> {
     let mut offers = Vec::new();
@@ -257,7 +257,7 @@ fn offers(desk: &Desk, member: &Member, after: u64, limit: u16) -> Result<Reply>
     Ok(Reply::Offers { offers })
 }
 
-/// Fetch (protocol §4.4): from the offset to the end.
+/// Fetch (protocol §4.3): from the offset to the end.
 fn fetch(desk: &Desk, member: &Member, seq: u64, offset: u64) -> Result<Answer> {
     Ok(match desk.mailbox.body(&member.code, seq)? {
         Fetched::Unknown => refused(refusal::OFFER_UNKNOWN.refuse("no such line in the member's mailboxes")),
@@ -316,7 +316,14 @@ fn report(desk: &Desk, member: &Member, bundle: Vec<u8>, now: i64) -> Result<Rep
         });
     }
     let count = lines.len();
-    let report = Report { reporter: member.code.clone(), sender: sender.clone(), lines, bundle, at: now };
+    let report = Report {
+        reporter: member.code.clone(),
+        sender: sender.clone(),
+        lines,
+        bundle,
+        at: now,
+        bytes_per_day: bytes_per_day(desk, member),
+    };
     Ok(match desk.mailbox.report(report)? {
         Reported::Kept { contradictions } => {
             for document in contradictions {
@@ -328,6 +335,7 @@ fn report(desk: &Desk, member: &Member, bundle: Vec<u8>, now: i64) -> Result<Rep
             Reply::Reported
         }
         Reported::Before => Reply::Reported,
+        Reported::OverQuota => Reply::Refused(over_quota(now)),
         Reported::NoLine(document) => {
             let no = refusal::RECEIPT_UNKNOWN_PART.refuse(format!("document {}", hex(&document)));
             Reply::Refused(later(no, 60))

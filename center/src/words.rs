@@ -39,6 +39,7 @@ words! {
     "center-database" "資料庫操作失敗" "請檢查資料夾的權限與磁碟；若訊息說 locked，請稍候再試。";
     "center-schema" "資料庫是較新版的程式建立的" "請改用較新版的 di-center。";
     "center-damaged" "資料庫已損壞" "請先停止服務並保留現有檔案，再由備份還原；還原後執行 restore-epoch。";
+    "center-in-use" "另一個 di-center 正在使用這個資料夾" "同一資料夾只能有一個交換中心；請先停止另一個，或改用別的 data 資料夾。";
     "center-stopping" "交換中心正在停止" "請稍候再試。";
     "center-file" "檔案或資料夾無法存取" "請檢查路徑是否存在、執行帳號有無權限。";
     "center-disk-full" "磁碟空間不足" "請清出空間；會員會自動重試，已收下的公文不受影響。";
@@ -47,7 +48,7 @@ words! {
     "center-key-or-certificate" "金鑰、憑證或登錄資料不能用" "請核對檔案是否正確、憑證是否過期、信任根憑證是否齊全。";
     "center-network" "網路或 TLS 設定不能用" "請檢查 listen 的位址與連接埠是否已被占用，以及 tls 的憑證與金鑰是否相符。";
     "center-no-member" "沒有這個會員" "請以 member list 核對代碼，或先執行 member add。";
-    "center-bad-code" "不是會員代碼" "會員代碼是 10 個英數字的機關代碼；單位信箱隨登錄資料（registration）加入。";
+    "center-bad-code" "不是會員或信箱代碼" "機關代碼是 10 個英數字，單位信箱代碼是 17 個；單位信箱隨登錄資料（registration）加入。";
     "center-bad-network" "不是 IP 位址或網段" "請寫成 203.0.113.7 或 203.0.113.0/24；IPv6 亦可。";
     "center-stale-entry" "登錄資料的編號沒有增加" "已有相同或較新的登錄資料；請會員以較大的編號重製，再由註冊單位副署。";
     "center-import" "匯入檔有一列不能用" "請修正該列後再匯入；重複匯入同一會員不會出錯。";

@@ -115,7 +115,8 @@ impl Registry {
     /// Verifies a registration (DER) and keeps it as its mailbox's entry.
     ///
     /// # Errors
-    /// [`Error::Envelope`] if it does not verify under the anchors of the configuration, [`Error::NoMember`],
+    /// [`Error::Envelope`] if it does not verify under the anchors of the configuration, [`Error::BadCode`] if its
+    /// mailbox code has neither 10 nor 17 letters and digits, [`Error::NoMember`],
     /// [`Error::StaleEntry`] if its number does not go up.
     pub fn put_entry(&self, registration: &[u8], now: i64) -> Result<PutEntry> {
         if registration.len() > MAX_REGISTRATION {
@@ -127,6 +128,10 @@ impl Registry {
         }
         let entry = envelope::directory::verify(registration, &self.registrar, &self.anchors, now)
             .map_err(Error::envelope("the registration"))?;
+        // one that cannot travel would keep its member from logging in
+        if !matches!(entry.code.len(), 10 | 17) || !entry.code.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(Error::BadCode(entry.code.chars().take(40).collect()));
+        }
         let member = crate::organisation(&entry.code).to_owned();
         let registration = registration.to_owned();
         self.database.write(move |c| {

@@ -66,6 +66,7 @@ fn verdict(header: &PartHeader, recipient: &str, verdict: u8, bundle: u8) -> Rep
         }],
         bundle: vec![bundle; 10],
         at: 5000,
+        bytes_per_day: u64::MAX,
     }
 }
 
@@ -100,6 +101,21 @@ pub(crate) fn keeps_and_gives(mailbox: &dyn Mailbox) {
     assert!(matches!(mailbox.body(C, lines[0].seq).unwrap(), Fetched::Unknown), "someone else's line");
     assert_eq!(mailbox.offers(B, lines[0].seq, 1).unwrap()[0].seq, lines[1].seq);
     assert!(seqs(mailbox, A, 0).is_empty());
+    // a page does not hold the receipts of five hundred parts with a thousand addressees each
+    for n in 10..20 {
+        let header = header(n, b"x", &[C]);
+        let content = Content::Bytes(b"x".to_vec());
+        let large = NewPart { receipt: vec![0; 1 << 20], ..part(&header, content) };
+        assert_eq!(mailbox.submit(large).unwrap(), Submitted::Kept);
+    }
+    let (mut after, mut all) = (0, 0);
+    loop {
+        let page = mailbox.offers(C, after, 100).unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.iter().map(|line| line.receipt.len()).sum::<usize>() <= 8 << 20);
+        (after, all) = (last.seq, all + page.len());
+    }
+    assert_eq!(all, 11);
 }
 
 /// The same part again gives the first receipt; nothing is doubled, nothing is left behind.
@@ -123,6 +139,15 @@ pub(crate) fn submits_once(mailbox: &dyn Mailbox) {
     assert!(matches!(mailbox.submit(part(&large, content)).unwrap(), Submitted::Before(_)));
     assert_eq!(bytes(mailbox, B, seqs(mailbox, B, 0)[0]).unwrap(), b"small");
     mailbox.tidy(2000, 0, 0).unwrap();
+    assert_eq!(mailbox.remove_orphans().unwrap(), 0);
+    // nor does what was uploaded of a longer sealing before a short one was accepted
+    let mut longer = header(3, &body, &[B]);
+    longer.sealed = envelope::sha256(&body);
+    let mut upload = mailbox.upload(A, &longer, 1000).unwrap();
+    upload.write(&body[..90_000]).unwrap();
+    upload.suspend().unwrap();
+    put(mailbox, 3, b"short", &[C]);
+    assert!(matches!(upload.write(b"x"), Err(Error::TakenOver)));
     assert_eq!(mailbox.remove_orphans().unwrap(), 0);
     // the next round is another part
     let mut next = header(1, b"round one", &[B]);
@@ -222,6 +247,10 @@ pub(crate) fn reports(mailbox: &dyn Mailbox) {
     assert_eq!(seqs(mailbox, B, 0).len(), 1, "round 1 of the second still waits");
     let two = again;
 
+    // what settles nothing is kept, but not any number of times
+    let useless = |n| Report { bytes_per_day: 30, ..verdict(&one, B, 2, n) };
+    let kept = (100..110).filter(|n| mailbox.report(useless(*n)).unwrap() != Reported::OverQuota).count();
+    assert_eq!(kept, 2, "ten bytes each, and ten were used by the contradiction above");
     let mut mixed = verdict(&two, B, 1, 3);
     mixed.lines.push(ReportLine { document: [77; 16], ..mixed.lines[0].clone() });
     assert_eq!(mailbox.report(mixed).unwrap(), Reported::NoLine([77; 16]));
@@ -232,7 +261,7 @@ pub(crate) fn reports(mailbox: &dyn Mailbox) {
     foreign.reporter = C.into();
     assert_eq!(mailbox.report(foreign).unwrap(), Reported::NoLine([2; 16]), "B's line, reported by C");
     assert_eq!(seqs(mailbox, B, 0).len(), 1, "all or nothing");
-    assert_eq!(mailbox.outcomes(A, 0, 100, usize::MAX).unwrap().len(), 4);
+    assert_eq!(mailbox.outcomes(A, 0, 100, usize::MAX).unwrap().len(), 6);
 }
 
 /// Cursors, announcements, the open list, the epoch and the quota.
@@ -267,9 +296,13 @@ pub(crate) fn tells(mailbox: &dyn Mailbox) {
 
     let header = header(2, b"over", &[B]);
     let mut over = part(&header, Content::Bytes(b"over".to_vec()));
-    over.bytes_per_day = 6;
-    assert_eq!(mailbox.submit(over).unwrap(), Submitted::OverQuota, "three bytes were used");
-    assert_eq!(mailbox.used(A, 0, &header.key).unwrap().accepted, 3);
+    over.bytes_per_day = 12;
+    assert_eq!(
+        mailbox.submit(over).unwrap(),
+        Submitted::OverQuota,
+        "three bytes and a receipt of three were used"
+    );
+    assert_eq!(mailbox.used(A, 0, &header.key).unwrap().accepted, 6);
     assert_eq!(mailbox.used(A, 1, &header.key).unwrap().accepted, 0, "another day");
     assert!(mailbox.held(A, &header.key).unwrap().is_none());
 }

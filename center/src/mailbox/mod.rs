@@ -25,7 +25,7 @@ pub trait Mailbox: Send + Sync + 'static {
 
     /// What was accepted for this part of this member, if anything.
     fn held(&self, member: &str, key: &PartKey) -> Result<Option<Held>>;
-    /// Bytes accepted from a member on a day (days since 1970, UTC), and those announced by its unfinished uploads of other
+    /// Bytes accepted from a member on a day (days since 1970, UTC), with their receipts, and those announced by its unfinished uploads of other
     /// parts.
     fn used(&self, member: &str, day: i64, part: &PartKey) -> Result<Used>;
     /// Continues or begins the upload of a body larger than [`INLINE`]. Another sealing of the same part discards what
@@ -34,13 +34,14 @@ pub trait Mailbox: Send + Sync + 'static {
     /// Keeps a part and gives each addressee a mailbox line; or says what was kept before. All or nothing.
     fn submit(&self, part: NewPart) -> Result<Submitted>;
 
-    /// Lines of a member without a verdict and above `after`: the lowest `limit` numbers, in their order.
+    /// Lines of a member without a verdict and above `after`: the lowest numbers in their order, at most `limit` of them,
+    /// and fewer where their receipts are large.
     fn offers(&self, member: &str, after: u64, limit: u16) -> Result<Vec<Waiting>>;
     /// The bytes of a line of a member.
     fn body(&self, member: &str, seq: u64) -> Result<Fetched>;
     /// Keeps a bundle for its sender and settles its lines; or says why not. All or nothing. A confirmation also settles
     /// later rounds of the same container for the same recipient, who archived it once and for all. A bundle that is
-    /// kept already and settles nothing new changes nothing.
+    /// kept already and settles nothing new changes nothing; a new one that settles nothing uses up the reporter's day.
     fn report(&self, report: Report) -> Result<Reported>;
     /// Bundles for a sender above `after`, at most `limit` of them and about `bytes` in all.
     fn outcomes(&self, member: &str, after: u64, limit: u16, bytes: usize) -> Result<Vec<Outcome>>;
@@ -184,6 +185,8 @@ pub struct Report {
     pub bundle: Vec<u8>,
     /// Now.
     pub at: i64,
+    /// The reporter's limit for the day, bytes.
+    pub bytes_per_day: u64,
 }
 
 /// One line of a bundle.
@@ -217,6 +220,8 @@ pub enum Reported {
     },
     /// Kept before.
     Before,
+    /// It settles nothing, and the reporter's day is used up.
+    OverQuota,
     /// This document has no line for that recipient.
     NoLine([u8; 16]),
     /// This document's line has other digests.

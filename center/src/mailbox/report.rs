@@ -1,6 +1,6 @@
 //! Keeping a receipt bundle: every line must have its mailbox line, with the same digests.
 
-use super::sqlite::one;
+use super::sqlite::{DAY, one, use_up, used};
 use super::{Report, ReportLine, Reported};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, params};
@@ -23,8 +23,16 @@ pub(super) fn keep(c: &Connection, report: &Report) -> Result<Reported> {
             Err(no) => return Ok(no),
         }
     }
-    if before && targets.iter().all(|(_, found)| found.verdict.is_some()) {
-        return Ok(Reported::Before);
+    if targets.iter().all(|(_, found)| found.verdict.is_some()) {
+        if before {
+            return Ok(Reported::Before);
+        }
+        // kept and forwarded, but nobody can be made to keep any number of them
+        let (day, bytes) = (report.at.div_euclid(DAY), report.bundle.len() as u64);
+        if used(c, &report.reporter, day)?.saturating_add(bytes) > report.bytes_per_day {
+            return Ok(Reported::OverQuota);
+        }
+        use_up(c, &report.reporter, day, bytes).map_err(Error::database("keeping a report"))?;
     }
     c.prepare_cached(
         "INSERT INTO outcome (sender, reporter, digest, bundle, reported) VALUES (?1, ?2, ?3, ?4, ?5)",

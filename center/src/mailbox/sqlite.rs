@@ -12,6 +12,8 @@ use std::path::Path;
 use std::sync::Arc;
 use wire::message::{Addressee, Announcement, Digest, OpenPart, Outcome, PartHeader, PartKey, Priority};
 
+/// Receipts that are read for one page of offers, bytes: each is that of a whole part, with up to a thousand lines.
+pub(super) const RECEIPTS: usize = 8 * 1024 * 1024;
 /// Milliseconds of a day.
 pub(crate) const DAY: i64 = 86_400_000;
 
@@ -70,8 +72,7 @@ impl Mailbox for SqliteMailbox {
     fn upload(&self, member: &str, header: &PartHeader, now: i64) -> Result<Box<dyn Upload>> {
         let (member, key, sealed, length) = (member.to_owned(), header.key, header.sealed, header.length);
         let fresh = Files::new_name()?;
-        let files = self.files.clone();
-        let name = self.database.write(move |c| {
+        let (name, former) = self.database.write(move |c| {
             let doing = "noting an upload";
             let known: Option<(String, Vec<u8>, i64)> = c
                 .prepare_cached(
@@ -85,13 +86,12 @@ impl Mailbox for SqliteMailbox {
                     .optional()
                 })
                 .map_err(Error::database(doing))?;
-            let name = match known {
-                Some((name, old, old_length)) if old == sealed && unsigned(old_length) == length => name,
-                Some((name, ..)) => {
-                    files.remove_upload(&name)?;
-                    fresh
+            let (name, former) = match known {
+                Some((name, old, old_length)) if old == sealed && unsigned(old_length) == length => {
+                    (name, None)
                 }
-                None => fresh,
+                Some((former, ..)) => (fresh, Some(former)),
+                None => (fresh, None),
             };
             c.execute(
                 "INSERT OR REPLACE INTO upload
@@ -110,8 +110,10 @@ impl Mailbox for SqliteMailbox {
                 ],
             )
             .map_err(Error::database(doing))?;
-            Ok(name)
+            Ok((name, former))
         })?;
+        // not in the writer, which must not wait for whoever still writes to it
+        former.iter().try_for_each(|name| self.files.remove_upload(name))?;
         self.files.upload(&name, length, sealed)
     }
 
@@ -122,27 +124,34 @@ impl Mailbox for SqliteMailbox {
             Content::Bytes(_) => None,
         };
         let result = self.database.write(move |c| submit(c, &part));
-        if let Some(name) = finished {
-            files.forget_upload(&name);
+        if let Some(name) = &finished {
+            files.forget_upload(name);
             // anything else than Kept leaves the file without a row
-            if matches!(result, Ok(Submitted::Before(_) | Submitted::OverQuota)) {
-                files.remove_body(&name)?;
+            if matches!(result, Ok((Submitted::Before(_) | Submitted::OverQuota, _))) {
+                files.remove_body(name)?;
             }
         }
-        result
+        let (submitted, upload) = result?;
+        // what was uploaded of another sealing of the part has lost its row
+        upload
+            .iter()
+            .filter(|name| finished.as_ref() != Some(name))
+            .try_for_each(|name| files.remove_upload(name))?;
+        Ok(submitted)
     }
 
     fn offers(&self, member: &str, after: u64, limit: u16) -> Result<Vec<Waiting>> {
-        let doing = "listing offers";
         self.database.read(|c| {
-            c.prepare_cached(
-                "SELECT l.seq, l.recipient, l.attachments, p.accepted, p.receipt, p.sender, p.document,
+            let sql = "SELECT l.seq, l.recipient, l.attachments, p.accepted, p.receipt, p.sender, p.document,
                         p.variant, p.grp, p.round, p.priority, p.manifest, p.signature, p.sealed, p.length
                  FROM line l JOIN part p ON p.id = l.part
-                 WHERE l.member = ?1 AND l.settled IS NULL AND l.seq > ?2 ORDER BY l.seq LIMIT ?3",
-            )
-            .and_then(|mut s| s.query_map(params![member, signed(after), limit], waiting)?.collect())
-            .map_err(Error::database(doing))
+                 WHERE l.member = ?1 AND l.settled IS NULL AND l.seq > ?2 ORDER BY l.seq LIMIT ?3";
+            let mut size = 0;
+            collect(c, sql, params![member, signed(after), limit], "listing offers", |r| {
+                let line = waiting(r)?;
+                size += line.receipt.len();
+                Ok((line, size <= RECEIPTS))
+            })
         })
     }
 
@@ -270,15 +279,18 @@ impl Mailbox for SqliteMailbox {
     }
 }
 
-fn submit(c: &Connection, part: &NewPart) -> Result<Submitted> {
+/// Also gives the file of the part's upload, whose row is gone then.
+fn submit(c: &Connection, part: &NewPart) -> Result<(Submitted, Option<String>)> {
     let doing = "keeping a part";
     let (header, key) = (&part.header, &part.header.key);
     if let Some(held) = held(c, &part.member, key)? {
-        return Ok(Submitted::Before(held));
+        return Ok((Submitted::Before(held), None));
     }
     let day = part.accepted.div_euclid(DAY);
-    if used(c, &part.member, day)?.saturating_add(header.length) > part.bytes_per_day {
-        return Ok(Submitted::OverQuota);
+    // the receipt is kept for ever, and with many addressees it is longer than a small body
+    let bytes = header.length.saturating_add(part.receipt.len() as u64);
+    if used(c, &part.member, day)?.saturating_add(bytes) > part.bytes_per_day {
+        return Ok((Submitted::OverQuota, None));
     }
     let file = match &part.content {
         Content::File(name) => Some(name),
@@ -289,7 +301,7 @@ fn submit(c: &Connection, part: &NewPart) -> Result<Submitted> {
         Priority::Fast => 1,
         Priority::Fastest => 2,
     };
-    let run = || -> rusqlite::Result<()> {
+    let run = || -> rusqlite::Result<Option<String>> {
         c.prepare_cached(
             "INSERT INTO part (member, sender, document, variant, grp, round, priority, manifest, signature,
                                sealed, length, accepted, receipt, file, open)
@@ -328,20 +340,20 @@ fn submit(c: &Connection, part: &NewPart) -> Result<Submitted> {
                 addressee.attachments
             ])?;
         }
-        c.prepare_cached(
-            "DELETE FROM upload WHERE member = ?1 AND document = ?2 AND variant = ?3 AND grp = ?4 AND round = ?5",
-        )?
-        .execute(params![part.member, key.document, key.variant, key.group, key.round])?;
-        c.prepare_cached(
-            "INSERT INTO usage (member, day, bytes) VALUES (?1, ?2, ?3)
-             ON CONFLICT (member, day) DO UPDATE SET bytes = bytes + excluded.bytes",
-        )?
-        .execute(params![part.member, day, signed(header.length)])?;
-        Ok(())
+        let upload = c
+            .prepare_cached(
+                "DELETE FROM upload WHERE member = ?1 AND document = ?2 AND variant = ?3 AND grp = ?4 AND round = ?5
+                 RETURNING file",
+            )?
+            .query_map(params![part.member, key.document, key.variant, key.group, key.round], |r| r.get(0))?
+            .last()
+            .transpose()?;
+        use_up(c, &part.member, day, bytes)?;
+        Ok(upload)
     };
     debug_assert!(file.is_some() || header.length <= INLINE);
-    run().map_err(Error::database(doing))?;
-    Ok(Submitted::Kept)
+    let upload = run().map_err(Error::database(doing))?;
+    Ok((Submitted::Kept, upload))
 }
 
 fn held(c: &Connection, member: &str, key: &PartKey) -> Result<Option<Held>> {
@@ -358,7 +370,17 @@ fn held(c: &Connection, member: &str, key: &PartKey) -> Result<Option<Held>> {
     .map_err(Error::database("looking for a part"))
 }
 
-fn used(c: &Connection, member: &str, day: i64) -> Result<u64> {
+/// Adds to what a member has used on a day.
+pub(super) fn use_up(c: &Connection, member: &str, day: i64, bytes: u64) -> rusqlite::Result<()> {
+    c.prepare_cached(
+        "INSERT INTO usage (member, day, bytes) VALUES (?1, ?2, ?3)
+         ON CONFLICT (member, day) DO UPDATE SET bytes = bytes + excluded.bytes",
+    )?
+    .execute(params![member, day, signed(bytes)])
+    .map(drop)
+}
+
+pub(super) fn used(c: &Connection, member: &str, day: i64) -> Result<u64> {
     c.prepare_cached("SELECT bytes FROM usage WHERE member = ?1 AND day = ?2")
         .and_then(|mut s| s.query_row(params![member, day], |r| r.get::<_, i64>(0)).optional())
         .map(|bytes| unsigned(bytes.unwrap_or(0)))

@@ -1,18 +1,36 @@
 //! What is dropped with time, and what is counted.
 
 use super::files::Files;
-use super::sqlite::unsigned;
+use super::sqlite::{signed, unsigned};
 use super::{Counts, Tidied};
 use crate::database::Database;
 use crate::error::{Error, Result};
 use rusqlite::{Connection, params};
 use std::collections::HashSet;
 
-/// Most things removed in one go, so that the writer is never long away.
-const BATCH: i64 = 500;
+/// Most things of a kind removed in one go, so that the writer is never long away.
+const BATCH: u64 = 500;
 
-/// Drops old uploads and bodies. The row goes first; a file that stays behind after a crash is an orphan.
+/// Drops old uploads and bodies, all of them. The row goes first; a file that stays behind after a crash is an orphan.
 pub(super) fn tidy(
+    database: &Database,
+    files: &Files,
+    uploads_before: i64,
+    bodies_before: i64,
+    now: i64,
+) -> Result<Tidied> {
+    let mut all = Tidied::default();
+    loop {
+        let some = batch(database, files, uploads_before, bodies_before, now)?;
+        all.uploads += some.uploads;
+        all.bodies += some.bodies;
+        if some.uploads < BATCH && some.bodies < BATCH {
+            return Ok(all);
+        }
+    }
+}
+
+fn batch(
     database: &Database,
     files: &Files,
     uploads_before: i64,
@@ -25,7 +43,7 @@ pub(super) fn tidy(
             let uploads = c
                 .prepare_cached("DELETE FROM upload WHERE id IN
                                  (SELECT id FROM upload WHERE touched < ?1 LIMIT ?2) RETURNING file")?
-                .query_map(params![uploads_before, BATCH], |r| r.get(0))?
+                .query_map(params![uploads_before, signed(BATCH)], |r| r.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
             let gone: Vec<(i64, Option<String>)> = c
                 .prepare_cached(
@@ -33,7 +51,7 @@ pub(super) fn tidy(
                      (SELECT id FROM part WHERE settled IS NOT NULL AND gone IS NULL AND settled < ?1 LIMIT ?2)
                      RETURNING id, file",
                 )?
-                .query_map(params![bodies_before, BATCH, now], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .query_map(params![bodies_before, signed(BATCH), now], |r| Ok((r.get(0)?, r.get(1)?)))?
                 .collect::<rusqlite::Result<_>>()?;
             let mut small = 0;
             let mut delete = c.prepare_cached("DELETE FROM body WHERE part = ?1")?;
@@ -81,4 +99,23 @@ pub(super) fn counts(c: &Connection) -> Result<Counts> {
         bytes: count("SELECT coalesce(sum(length), 0) FROM part WHERE gone IS NULL")?,
         announcements: count("SELECT count(*) FROM announcement")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backlog_of_any_length_goes_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(&dir.path().join("center.db"), true).unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1300)
+            INSERT INTO part (member, sender, document, variant, grp, round, priority, manifest, signature, sealed,
+                              length, accepted, receipt, file, open, settled)
+            SELECT 'A', 'A', CAST(i AS BLOB), 0, 0, 0, 0, x'', x'', x'', 1, 1, x'', printf('%032d', i), 0, 5 FROM n";
+        database.write(move |c| c.execute_batch(fill).map_err(Error::database("testing"))).unwrap();
+        assert_eq!(tidy(&database, &files, 0, 6, 7).unwrap(), Tidied { uploads: 0, bodies: 1300 });
+        assert_eq!(tidy(&database, &files, 0, 6, 8).unwrap(), Tidied::default());
+    }
 }

@@ -29,7 +29,8 @@ impl Room {
         std::fs::write(dir.path().join("anchors.pem"), &pki::PKI.anchors_pem).unwrap();
         let mut config = config::CenterConfig { data: dir.path().join("data"), ..Default::default() };
         config.trust.anchors = Some(dir.path().join("anchors.pem"));
-        config.trust.registrar_anchors = config.trust.anchors.clone();
+        std::fs::write(dir.path().join("registrar.pem"), &pki::PKI.registrar.cert_pem).unwrap();
+        config.trust.registrar_anchors = Some(dir.path().join("registrar.pem"));
         let registry = Registry::open(&config).unwrap();
         for (code, keys) in [A, B].iter().zip(&pki::PKI.members) {
             let quotas = Quotas::default();
@@ -118,6 +119,7 @@ fn a_reply_never_grows_over_its_limit() {
                 lines: vec![],
                 bundle: vec![n; 900_000],
                 at: NOW,
+                bytes_per_day: u64::MAX,
             })
             .unwrap();
         room.desk.mailbox.announce("標題", &"文".repeat(20_000), NOW).unwrap();
@@ -148,6 +150,16 @@ fn requests_beyond_the_rate_are_told_when_to_come_back() {
     let Reply::Refused(no) = room.reply(A, list()) else { panic!() };
     assert_eq!((no.label.as_str(), no.after), ("rate-exceeded", 30));
     assert!(matches!(room.reply(B, list()), Reply::Offers { .. }));
+}
+
+#[test]
+fn an_entry_whose_code_cannot_travel_is_not_registered() {
+    let room = Room::new();
+    for code in [format!("{B}12"), format!("{B}U00000/"), format!("{B}U000000011")] {
+        let registration = pki::registration(&pki::PKI.members[1], &code, "某單位", 1, NOW);
+        let refused = room.registry.put_entry(&registration, NOW);
+        assert!(matches!(refused, Err(Error::BadCode(_))), "{code}: {refused:?}");
+    }
 }
 
 #[test]

@@ -334,3 +334,12 @@ async fn with_mischief_a_node_that_tries_again_still_gets_everything_once() {
         assert_eq!(outcomes.len(), 1, "reported once, however often it was sent");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_center_stays_out_of_the_folder() {
+    let mut world = World::new(|_| ()).await;
+    let second = center::start(world.config.clone()).await.err().unwrap();
+    assert_eq!(second.label(), "center-in-use", "{second}");
+    world.stop().await;
+    center::start(world.config.clone()).await.unwrap().stop().await;
+}
