@@ -110,11 +110,14 @@ pub fn countersign(entry: &[u8], registrar: &dyn SigningKey, at: i64) -> Result<
     signed::sign_attached(registrar, oid::REGISTRATION, entry, &[], at)
 }
 
-/// Verifies a registration: the registrar's signature under the anchors `registrar`, the member's signature and both
-/// certificates under `anchors`, all at the time `at` (Unix milliseconds).
+/// Verifies a registration: the registrar's signature, the member's signature and both certificates under `anchors`, all
+/// at the time `at` (Unix milliseconds).
+///
+/// The registrar's certificate must itself be one of `registrar`. A chain to one of them is not enough: a file with the
+/// registrar's certificate often holds its CA's too, and under that CA every member could countersign for others.
 ///
 /// # Errors
-/// As [`verify_entry`], for either signature.
+/// [`Error::Untrusted`] for another registrar; as [`verify_entry`], for either signature.
 pub fn verify(
     registration: &[u8],
     registrar: &Anchors,
@@ -122,6 +125,9 @@ pub fn verify(
     at: i64,
 ) -> Result<VerifiedEntry, Error> {
     let outer = signed::check_attached(registration, oid::REGISTRATION, MAX_REGISTRATION)?;
+    if !registrar.certificates().contains(&outer.signer) {
+        return Err(Error::Untrusted { subject: outer.signer.subject().to_owned() });
+    }
     outer.trusted(registrar, at)?;
     verify_entry(&outer.content, anchors, at)
 }

@@ -47,7 +47,7 @@ pub fn settings(dir: &Path) -> CenterConfig {
     config.receipt.key = put("receipt.key.pem", &PKI.receipt.key_pem);
     config.receipt.certificate = put("receipt.crt.pem", &PKI.receipt.cert_pem);
     config.trust.anchors = put("anchors.pem", &PKI.anchors_pem);
-    config.trust.registrar_anchors = put("registrar.pem", &PKI.anchors_pem);
+    config.trust.registrar_anchors = put("registrar.pem", &PKI.registrar.cert_pem);
     config
 }
 

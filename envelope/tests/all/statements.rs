@@ -90,6 +90,11 @@ fn a_substituted_entry_is_refused() {
     // The center's own key instead of the registrar's; a member's own entry without a registrar.
     assert_eq!(verify(&directory::countersign(&inner, &PKI.center.key, AT).unwrap()), "untrusted");
     assert_eq!(verify(&inner), "wrong-content-type");
+    // The registrar's file holds its CA too, as such files do: under that CA every member could countersign.
+    let mut file = vec![PKI.registrar.cert.clone()];
+    file.extend(SigningKey::chain(&PKI.registrar.key));
+    let by_member = directory::countersign(&inner, &PKI.sender.key, AT).unwrap();
+    assert_eq!(label(directory::verify(&by_member, &Anchors::new(file), &PKI.anchors, AT)), "untrusted");
     // A key of somebody else's in the recipient's place: only with the member's own signature, which it has not.
     let other_key = registered(&entry(&PKI.sender, &PKI.receiver_enc, 7));
     assert_eq!(verify(&other_key), "entry-contradiction");
