@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use store::queue::{Take, Target};
+use store::state::Word;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -94,6 +95,8 @@ pub(crate) struct Run {
     delivering: bool,
     noting: bool,
     notes_after: i64,
+    /// A note could not be written: none is tried before that.
+    notes_not_before: i64,
     /// To be looked at again then, although no row says so.
     soon: Option<i64>,
     /// A row that the process died in twice runs alone, so that no neighbour is suspected with it.
@@ -132,6 +135,7 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
         delivering: false,
         noting: false,
         notes_after: 0,
+        notes_not_before: 0,
         soon: None,
         alone: false,
         quiet: false,
@@ -304,11 +308,10 @@ impl Run {
             failed |= self.deliveries().is_err();
         }
         if dirty.notes {
-            if self.notes_after <= facts.now {
-                failed |= self.notes().is_err();
-            } else {
-                self.dirty.notes = true;
-            }
+            let all = self.notes_after <= facts.now;
+            let may = self.notes_not_before <= facts.now;
+            failed |= may && self.notes(all).is_err();
+            self.dirty.notes |= !all || !may;
         }
         if facts.link {
             for kind in self.pumps.due(facts.now, facts.clock) {
@@ -448,9 +451,11 @@ impl Run {
         Ok(())
     }
 
-    fn notes(&mut self) -> Result<(), store::Error> {
+    /// Notes for people; what is refused or held is told at once, since somebody waits to put it right.
+    fn notes(&mut self, all: bool) -> Result<(), store::Error> {
         if !self.noting {
-            let rows = self.tools.store.to_note(32)?;
+            let mut rows = self.tools.store.to_note(32)?;
+            rows.retain(|row| all || row.trouble.held || row.word == Word::Refused);
             if !rows.is_empty() {
                 self.noting = true;
                 self.spawn(Work::Notes(rows));
@@ -483,7 +488,10 @@ impl Run {
             job::Ticket::Deliver => self.delivering = false,
             job::Ticket::Notes => {
                 self.noting = false;
-                self.notes_after = now() + if end.failed { PROBE } else { NOTES };
+                self.notes_after = now() + NOTES;
+                if end.failed {
+                    self.notes_not_before = now() + PROBE;
+                }
             }
             job::Ticket::Pump(kind) => self.pumps.ended(*kind, end.failed, now()),
         }
@@ -510,7 +518,7 @@ impl Run {
         }
         let due = self.tools.store.next_due().ok().flatten();
         let probe = self.away.values().copied().min();
-        let notes = self.dirty.notes.then_some(self.notes_after);
+        let notes = self.dirty.notes.then_some(self.notes_after.max(self.notes_not_before));
         let next = [due, probe, notes, self.soon, self.pumps.next(now)].into_iter().flatten().min();
         let Some(next) = next else { return LOOK };
         // What is due and was not begun waits for a place or for an event, not for the time.
