@@ -30,6 +30,7 @@ const SENDER: &Member = &MEMBERS[0];
 /// A name in the fourth letter that is in no roster.
 const ON_PAPER: &str = "範例里辦公處";
 const UP_WITHIN: Duration = Duration::from_secs(30);
+const NOTE_WITHIN: Duration = Duration::from_secs(5);
 const DONE_WITHIN: Duration = Duration::from_secs(60);
 /// How often the nodes are asked what is new.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -294,10 +295,17 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
 
 /// Shows the note beside the letter that was refused.
 fn explain_refusal(site: &Site) -> Result<(), Failed> {
-    let mut files = Vec::new();
-    walk(&site.folder_of(SENDER, "failed"), &mut files);
-    let note = files.iter().find(|path| path.extension().is_some_and(|e| e == "txt"));
-    let note = note.ok_or_else(|| Failed::new("failed 資料夾裡沒有說明檔"))?;
+    // The note follows the row: two steps, the second one a moment later.
+    let start = Instant::now();
+    let note = loop {
+        let mut files = Vec::new();
+        walk(&site.folder_of(SENDER, "failed"), &mut files);
+        match files.into_iter().find(|path| path.extension().is_some_and(|e| e == "txt")) {
+            Some(note) => break note,
+            None if start.elapsed() > NOTE_WITHIN => return Err(Failed::new("failed 資料夾裡沒有說明檔")),
+            None => std::thread::sleep(LOOK_EVERY),
+        }
+    };
     let text = fs::read_to_string(note).map_err(|e| Failed::io("讀說明檔", e))?;
     println!("\n未送出的那一件，failed 資料夾裡的說明：");
     for line in text.trim_start_matches('\u{feff}').lines() {
