@@ -113,9 +113,11 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
     let box_path = config.folders.inbox.join(&mailbox);
     let box_place = make_all(&config.folders.inbox, Path::new(&mailbox))?;
     let hidden = format!(".staged-{}", row.id);
-    let name = free_name(&box_path, folder_name(row, arrived.about));
-
-    let archive = month(row.offered_at).join(format!("{mailbox}-{name}"));
+    let plain_name = folder_name(row, arrived.about);
+    // The row's number makes it this document's alone: all else in the name is the sender's choice, and what lies under
+    // another's name is never removed.
+    let archive = month(row.offered_at).join(format!("{mailbox}-{plain_name}-{}", row.id));
+    let name = free_name(&box_path, plain_name);
     let kept = config.folders.archive.join(&archive);
     for leftover in [box_path.join(&hidden), kept.clone()] {
         remove_all(&leftover)?;
@@ -215,7 +217,7 @@ pub fn recover(config: &NodeConfig, known: &[String]) -> Result<usize, Error> {
     Ok(removed)
 }
 
-/// Date, sender, number and the beginning of the id: what a person looks for, and unique.
+/// Date, sender, number and the beginning of the id: what a person looks for, and mostly unique.
 fn folder_name(row: &InboundRow, about: &About) -> String {
     let at = jiff::Timestamp::from_millisecond(row.offered_at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let date = at.to_zoned(zone()).strftime("%Y%m%d").to_string();

@@ -34,6 +34,8 @@ struct Read {
     unit: Unit,
     sender: String,
     wanted: Vec<Wanted>,
+    /// Recipients whose code cannot be one.
+    malformed: Vec<String>,
     files: Vec<UnitFile>,
     folder: PathBuf,
     hints: Vec<Hint>,
@@ -59,7 +61,7 @@ pub async fn seal(tools: &Tools, row: &DocumentRow) -> Step<Sealing> {
     tools.store.described(id, about, tools.now()).await.map_err(|e| store_trouble(&e))?;
     let codes: Vec<String> = read.wanted.iter().flat_map(|w| w.codes.iter().cloned()).collect();
     let known = directory::look_up(tools, &codes, false).await?;
-    let resolved = resolve(read.wanted.clone(), &known)?;
+    let resolved = resolve(read.wanted.clone(), read.malformed.clone(), &known)?;
     let resolved = unit::grouped(resolved);
     let most = tools.config.limits.recipients;
     if resolved.len() > most {
@@ -96,7 +98,7 @@ fn read(tools: &Tools, id: [u8; 16]) -> Step<Read> {
             return Err(Outcome::Bad { label: unit::MISSING.into(), detail: name.clone() });
         }
     }
-    let wanted = unit::wanted(&unit)?;
+    let (wanted, malformed) = unit::wanted(&unit)?;
     let files = outgoing.files.iter().map(|f| UnitFile {
         name: f.name.clone(),
         role: match f.role.as_str() {
@@ -117,14 +119,17 @@ fn read(tools: &Tools, id: [u8; 16]) -> Step<Read> {
     let hints = unit::hints(&unit);
     let mut unit = unit;
     unit.about.sender.clone_from(&sender);
-    Ok(Read { unit, sender, wanted, files, folder, hints })
+    Ok(Read { unit, sender, wanted, malformed, files, folder, hints })
 }
 
 /// Each line's mailbox: the unit's own if the directory has one, else the organisation's. All that cannot be addressed
-/// are listed together.
-fn resolve(wanted: Vec<Wanted>, known: &HashMap<String, Known>) -> Step<Vec<(String, Wanted)>> {
+/// are listed together, after those that are `wrong` already.
+fn resolve(
+    wanted: Vec<Wanted>,
+    mut wrong: Vec<String>,
+    known: &HashMap<String, Known>,
+) -> Step<Vec<(String, Wanted)>> {
     let mut out = Vec::with_capacity(wanted.len());
-    let mut wrong: Vec<String> = Vec::new();
     for line in wanted {
         let usable = |code: &&String| {
             known.get(*code).is_some_and(|k| k.standing == Standing::Active && k.entry.is_some())

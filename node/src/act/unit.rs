@@ -205,11 +205,12 @@ fn sender(config: &NodeConfig, letter: &Letter) -> Step<String> {
     Ok(ours.map_or_else(|| own.to_owned(), |part| format!("{own}{part}")))
 }
 
-/// Whom a letter is for: the roster's lines, or the inline 受文者.
+/// Whom a letter is for: the roster's lines, or the inline 受文者; and those of them whose code cannot be a mailbox's,
+/// to be listed with all others that cannot be addressed.
 ///
 /// # Errors
-/// [`NO_RECIPIENT`]; codes that cannot be mailbox codes are listed under [`super::directory::BAD_CODES`].
-pub fn wanted(unit: &Unit) -> Step<Vec<Wanted>> {
+/// [`NO_RECIPIENT`].
+pub fn wanted(unit: &Unit) -> Step<(Vec<Wanted>, Vec<String>)> {
     let lines: Vec<&di_format::Line> = match (&unit.roster, unit.letter.inline_recipient()) {
         (Some(roster), _) => roster.lines.iter().collect(),
         (None, Some(line)) => vec![line],
@@ -225,7 +226,7 @@ pub fn wanted(unit: &Unit) -> Step<Vec<Wanted>> {
         let shape =
             |code: &str, length| code.len() == length && code.bytes().all(|b| b.is_ascii_alphanumeric());
         if !shape(&mailbox.code, 10) {
-            wrong.push(if mailbox.code.is_empty() { mailbox.name } else { mailbox.code });
+            wrong.push(format!("{} {} (malformed)", mailbox.code, mailbox.name).trim_start().to_owned());
             continue;
         }
         let own = mailbox.unit.filter(|unit| shape(unit, 7)).map(|unit| format!("{}{unit}", mailbox.code));
@@ -236,7 +237,7 @@ pub fn wanted(unit: &Unit) -> Step<Vec<Wanted>> {
             attachments: mailbox.attachments,
         });
     }
-    if wrong.is_empty() { Ok(out) } else { Err(bad(super::directory::BAD_CODES, wrong.join(", "))) }
+    Ok((out, wrong))
 }
 
 /// Names in 正本 and 副本 that match no line of the roster: perhaps on paper. A hint, never a decision. A 分繕 copy

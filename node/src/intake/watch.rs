@@ -22,7 +22,8 @@ use store::Store;
 pub(super) enum Message {
     Event(notify::Result<notify::Event>),
     Claimed(Box<Unit>, Origin, PathBuf),
-    PutBack(Key, Option<&'static str>),
+    /// With label and detail where it is not the unit's turn to change but ours, or the disk's.
+    PutBack(Key, Option<(&'static str, String)>),
     Stop,
 }
 
@@ -50,7 +51,8 @@ pub(super) fn work(shared: &Shared, tell: &Sender<Message>) {
             Err(Setback::Failed(error)) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 tracing::error!(di = key.shown(), label = error.label(), cause, "{error}");
-                Message::PutBack(key, Some(error.label()))
+                let detail = format!("{}: {error}: {cause}", error.label());
+                Message::PutBack(key, Some((error.label(), detail)))
             }
         };
         if tell.send(message).is_err() {
@@ -112,6 +114,8 @@ pub(super) struct Watch {
     leaving: HashMap<(Option<OsString>, Option<OsString>, OsString), Leaving>,
     /// Told once, not at every scan.
     told: HashSet<Key>,
+    /// Units that cannot be claimed though they are whole, and why: an alarm each, once for each reason.
+    stuck: HashMap<Key, &'static str>,
     next_scan: Instant,
 }
 
@@ -141,6 +145,7 @@ impl Watch {
             closed,
             leaving,
             told,
+            stuck: HashMap::new(),
             next_scan,
         }
     }
@@ -190,6 +195,7 @@ impl Watch {
             }
             Message::Claimed(unit, origin, record) => {
                 self.candidates.remove(&unit.key);
+                self.stuck.remove(&unit.key);
                 self.closed.remove(&relative(&unit.key));
                 self.leave(&origin, &record);
             }
@@ -203,9 +209,27 @@ impl Watch {
                         candidate.next_look = now + AFTER_FAILURE;
                     }
                 }
+                if let Some((label, detail)) = failed
+                    && self.stuck.insert(key, label) != Some(label)
+                {
+                    self.alarm(detail);
+                }
             }
             Message::Stop => {}
         }
+    }
+
+    /// There is no row yet that could say it: the journal does.
+    fn alarm(&self, detail: String) {
+        let entry = store::journal::NewEntry {
+            actor: store::NODE.into(),
+            event: "setback".into(),
+            about: store::journal::About::Node,
+            detail,
+            alarm: true,
+        };
+        // Not waited for: where the journal is on the full disk too, the log has it.
+        drop(self.shared.store.journal(entry, unix_now()));
     }
 
     /// A hint: where to look again, and whether a file was seen closed.
