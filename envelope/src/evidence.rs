@@ -238,6 +238,9 @@ pub fn verify<R: Read + Seek>(file: &mut R, trust: &Trust) -> Result<Report, Err
                 enc = Some(entry.clone());
             }
             report.add(Step::Registration, Some(code), link.map(|(found, _)| found));
+        } else if !evidence.receiver_receipts.is_empty() {
+            // The index alone says whose the encryption certificate is, and the index is not signed.
+            report.add(Step::Registration, Some(code), Err(Missing::Unknown("certificate-missing")));
         }
         let mut sealed = Vec::new();
         for (_, link) in center_links.extract_if(.., |(a, _)| a.code == code) {

@@ -172,6 +172,13 @@ fn what_does_not_hold_is_marked() {
     swapped.recipients[0].receiver_receipts[0] = by_sender;
     assert_eq!(no(&report(&file(&swapped), &trust())), [(Step::ReceiverReceipt, "wrong-signer")]);
 
+    // The same with the signer's certificate in the recipient's place: nothing but the index says so.
+    swapped.recipients[0].enc = Some(PKI.sender_enc.cert.clone());
+    swapped.recipients[0].registration = None;
+    let unsure = report(&file(&swapped), &trust());
+    let one = Some("XA00000002");
+    assert!(marks(&unsure).contains(&(Step::Registration, one, Mark::Unknown, "certificate-missing")));
+
     let mut other_center = trust();
     other_center.centers = vec![PKI.sender.cert.clone()];
     let wrong = no(&report(&file(&good), &other_center));
