@@ -18,8 +18,16 @@ use wire::message::Digest;
 pub(crate) struct Files {
     uploads: PathBuf,
     bodies: PathBuf,
-    /// The request that may write to each upload: the newest one.
-    turns: Mutex<HashMap<String, Arc<Mutex<u64>>>>,
+    turns: Mutex<HashMap<String, Arc<Mutex<Turn>>>>,
+}
+
+/// Who may write to an upload, and what was written.
+#[derive(Default)]
+struct Turn {
+    /// The newest request.
+    number: u64,
+    /// The digest so far and the bytes in it, so that nobody can make a long upload be read again and again.
+    so_far: Option<(Context, u64)>,
 }
 
 impl Files {
@@ -51,8 +59,8 @@ impl Files {
         let turn = locked(&self.turns).entry(name.to_owned()).or_default().clone();
         let path = self.uploads.join(name);
         let mut current = locked(&turn); // from here on no older request writes
-        *current += 1;
-        let number = *current;
+        current.number += 1;
+        let number = current.number;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -60,7 +68,10 @@ impl Files {
             .truncate(false)
             .open(&path)
             .map_err(|e| Error::file("open the upload", &path, e))?;
-        let (mut hash, mut offset) = (Context::new(&SHA256), 0);
+        let there = file.metadata().map_err(|e| Error::file("read the upload", &path, e))?.len();
+        let known = current.so_far.take().filter(|(_, offset)| *offset == there);
+        let (mut hash, mut offset) = known.unwrap_or_else(|| (Context::new(&SHA256), 0));
+        file.seek(SeekFrom::Start(offset)).map_err(|e| Error::file("read the upload", &path, e))?;
         let mut buffer = vec![0; 256 * 1024];
         loop {
             let n = file.read(&mut buffer).map_err(|e| Error::file("read the upload", &path, e))?;
@@ -77,6 +88,7 @@ impl Files {
             // what is announced as held must be durable, also if the one who wrote it was cut off
             file.sync_data().map_err(|e| Error::file("sync the upload", &path, e))?;
         }
+        current.so_far = Some((hash.clone(), offset));
         drop(current);
         Ok(Box::new(FileUpload {
             target: self.body_path(name),
@@ -106,7 +118,7 @@ impl Files {
     /// Removes an unfinished upload; whoever still writes to it is stopped.
     pub(crate) fn remove_upload(&self, name: &str) -> Result<()> {
         if let Some(turn) = locked(&self.turns).remove(name) {
-            *locked(&turn) += 1;
+            locked(&turn).number += 1;
         }
         remove(&self.uploads.join(name))
     }
@@ -141,7 +153,7 @@ struct FileUpload {
     name: String,
     path: PathBuf,
     target: PathBuf,
-    turn: Arc<Mutex<u64>>,
+    turn: Arc<Mutex<Turn>>,
     number: u64,
     file: File,
     hash: Context,
@@ -156,8 +168,8 @@ impl Upload for FileUpload {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let turn = locked(&self.turn);
-        if *turn != self.number {
+        let mut turn = locked(&self.turn);
+        if turn.number != self.number {
             return Err(Error::TakenOver);
         }
         if self.offset + bytes.len() as u64 > self.length {
@@ -166,6 +178,7 @@ impl Upload for FileUpload {
         self.file.write_all(bytes).map_err(|e| Error::file("write the upload", &self.path, e))?;
         self.hash.update(bytes);
         self.offset += bytes.len() as u64;
+        turn.so_far = Some((self.hash.clone(), self.offset));
         Ok(())
     }
 
@@ -175,7 +188,7 @@ impl Upload for FileUpload {
 
     fn finish(self: Box<Self>) -> Result<Content> {
         let turn = locked(&self.turn);
-        if *turn != self.number {
+        if turn.number != self.number {
             return Err(Error::TakenOver);
         }
         if self.offset != self.length || self.hash.clone().finish().as_ref() != self.sealed {
@@ -207,5 +220,36 @@ fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_is_not_read_again_while_it_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(dir.path()).unwrap();
+        let (name, body) = (Files::new_name().unwrap(), vec![7; 100_000]);
+        let sealed = envelope::sha256(&body);
+        let mut upload = files.upload(&name, 100_000, sealed).unwrap();
+        upload.write(&body[..60_000]).unwrap();
+        drop(upload);
+        // shows that the second request does not read: what another hand writes here it does not see
+        std::fs::write(dir.path().join("uploads").join(&name), vec![8; 60_000]).unwrap();
+        let mut upload = files.upload(&name, 100_000, sealed).unwrap();
+        assert_eq!(upload.offset(), 60_000);
+        upload.write(&body[60_000..]).unwrap();
+        assert!(matches!(upload.finish().unwrap(), Content::File(_)));
+
+        // a file of another length than was written is read, as after a restart
+        let name = Files::new_name().unwrap();
+        files.upload(&name, 100_000, sealed).unwrap().write(&body[..60_000]).unwrap();
+        std::fs::write(dir.path().join("uploads").join(&name), &body[..70_000]).unwrap();
+        let mut upload = files.upload(&name, 100_000, sealed).unwrap();
+        assert_eq!(upload.offset(), 70_000);
+        upload.write(&body[70_000..]).unwrap();
+        assert!(matches!(upload.finish().unwrap(), Content::File(_)));
     }
 }
