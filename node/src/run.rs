@@ -16,6 +16,7 @@ mod pump;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use store::journal::{About, NewEntry};
 use store::queue::{Take, Target};
 use store::state::Word;
 use tokio::sync::{mpsc, watch};
@@ -40,6 +41,8 @@ pub fn now() -> i64 {
 const PROBE: i64 = 15_000;
 /// How long jobs may take to end at a stop, and how long to record that they were cut off.
 const GRACE: Duration = Duration::from_secs(4);
+/// How long until what is still away is told again, ms.
+const TELL_AGAIN: i64 = 3_600_000;
 /// Reports to the center at a time.
 const REPORTS: usize = 4;
 /// Between two rounds of notes for people: what changes twice within it is told once. Milliseconds.
@@ -88,6 +91,8 @@ pub(crate) struct Run {
     facts: watch::Sender<Facts>,
     /// What gave no answer, and when it is tried again.
     away: BTreeMap<Why, i64>,
+    /// When the journal was last told of it.
+    told: BTreeMap<Why, i64>,
     lanes: [Lane; 3],
     busy: HashSet<Target>,
     reporting: HashSet<i64>,
@@ -128,6 +133,7 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
     let mut run = Run {
         facts: watch::Sender::new(Facts { link: false, ..Facts::all(now()) }),
         away: BTreeMap::new(),
+        told: BTreeMap::new(),
         lanes: [Lane::new(each), Lane::new(each), Lane::new(each)],
         busy: HashSet::new(),
         reporting: HashSet::new(),
@@ -473,6 +479,28 @@ impl Run {
         });
     }
 
+    /// A person must bring it back: told in the journal once an hour while it lasts. The link and what hangs on it come
+    /// back alone, and are told by the link.
+    fn alarm(&mut self, why: Why) {
+        if !matches!(why, Why::Disk | Why::Key | Why::Scanner | Why::Trust) {
+            return;
+        }
+        let now = now();
+        if self.told.get(&why).is_some_and(|at| now.saturating_sub(*at) < TELL_AGAIN) {
+            return;
+        }
+        self.told.insert(why, now);
+        let entry = NewEntry {
+            actor: store::NODE.into(),
+            event: "setback".into(),
+            about: About::Node,
+            detail: why.label().into(),
+            alarm: true,
+        };
+        // Not waited for: where the journal is on the full disk too, the log has it.
+        drop(self.tools.store.journal(entry, now));
+    }
+
     /// A job ended: its place is free, what it found missing is away for a while.
     async fn ended(&mut self, end: &Done) {
         match &end.ticket {
@@ -500,6 +528,7 @@ impl Run {
             let until = now() + if matches!(why, Why::Link | Why::Clock) { 1_000 } else { PROBE };
             if self.away.insert(*why, until).is_none() {
                 tracing::warn!(label = why.label(), "waiting");
+                self.alarm(*why);
             }
             self.set(*why, false);
         }
