@@ -84,6 +84,7 @@ pub(super) fn tell(options: &Options) -> Result<(), Failed> {
 
     step(&format!("{} 投件：", SENDER.name));
     let drop = site.folder_of(SENDER, "drop");
+    let dropped = crate::cli::now();
     for letter in LETTERS {
         println!("  第{}號　{}", letter.serial, letter.shows);
         letter.drop_into(&drop).map_err(|e| Failed::io("投件", e))?;
@@ -93,9 +94,8 @@ pub(super) fn tell(options: &Options) -> Result<(), Failed> {
     let settled = Instant::now();
     let mut told = Told::default();
     loop {
-        let news = told.news(&clients)?;
-        for line in news {
-            println!("  {:>7.3} 秒　{line}", settled.elapsed().as_secs_f64());
+        for line in told.news(&clients, dropped)? {
+            println!("{line}");
             pause(SLOW_EVENT);
         }
         let missing = unmet(&clients, &site)?;
@@ -108,8 +108,8 @@ pub(super) fn tell(options: &Options) -> Result<(), Failed> {
         }
         std::thread::sleep(LOOK_EVERY);
     }
-    for line in told.news(&clients)? {
-        println!("  {:>7.3} 秒　{line}", settled.elapsed().as_secs_f64());
+    for line in told.news(&clients, dropped)? {
+        println!("{line}");
     }
 
     step("收發文狀態表");
@@ -161,8 +161,9 @@ fn inbox(client: &Client) -> Result<Vec<InRow>, Failed> {
 struct Told(BTreeMap<(usize, String), u64>);
 
 impl Told {
-    /// The new events of all documents of all members, in the order of time.
-    fn news(&mut self, clients: &[Client]) -> Result<Vec<String>, Failed> {
+    /// The new events of all documents of all members, in the order of time, which counts from `dropped` (Unix
+    /// milliseconds): when it happened, not when it was heard of.
+    fn news(&mut self, clients: &[Client], dropped: i64) -> Result<Vec<String>, Failed> {
         let mut news = Vec::new();
         for (n, (client, member)) in clients.iter().zip(&MEMBERS).enumerate() {
             let sent = outbox(client)?.into_iter().map(|row| (row.id, row.changed_at));
@@ -181,7 +182,11 @@ impl Told {
             }
         }
         news.sort_by_key(|(at, _)| *at);
-        Ok(news.into_iter().map(|(_, line)| line).collect())
+        let told = news.into_iter().map(|(at, line)| {
+            let after = at.saturating_sub(dropped);
+            format!("  {:>3}.{:03} 秒　{line}", after / 1_000, after.rem_euclid(1_000))
+        });
+        Ok(told.collect())
     }
 }
 
