@@ -15,23 +15,23 @@ use wire::{ClientTls, Connection, Connector, Credential, Credentials, Lane, Sess
 
 const WAIT: Duration = Duration::from_secs(30);
 
-pub fn code(member: usize) -> String {
+pub(crate) fn code(member: usize) -> String {
     MEMBERS[member].0.to_owned()
 }
 
 /// A key of the world's folder: `XC00000001.sign`, `stranger` …
-pub fn key(world: &World, name: &str) -> SoftKey {
+pub(crate) fn key(world: &World, name: &str) -> SoftKey {
     let read =
         |kind: &str| std::fs::read(world.dir().join("pki").join(format!("{name}.{kind}.pem"))).unwrap();
     SoftKey::from_file(&read("key"), None, Some(&read("crt"))).unwrap()
 }
 
-pub fn encryption(world: &World, member: usize) -> Certificate {
+pub(crate) fn encryption(world: &World, member: usize) -> Certificate {
     UnwrapKey::certificate(&key(world, &format!("{}.enc", code(member))))
 }
 
 /// A login statement signed by that key, with the session key that it names.
-pub fn credential(member: &str, sign: &SoftKey) -> Credential {
+pub(crate) fn credential(member: &str, sign: &SoftKey) -> Credential {
     let session = SessionKey::generate().unwrap();
     let begin = now() / 1000 * 1000;
     let statement = envelope::login::Statement {
@@ -59,7 +59,7 @@ impl Credentials for Card {
 }
 
 /// Logs in as that member with that credential.
-pub async fn login(world: &World, member: &str, credential: Credential) -> wire::Result<Connection> {
+pub(crate) async fn login(world: &World, member: &str, credential: Credential) -> wire::Result<Connection> {
     let anchors = std::fs::read(world.dir().join("pki/center-ca.pem")).unwrap();
     let tls = ClientTls::new(&anchors, "127.0.0.1").unwrap();
     let card = Card { member: member.into(), credential: Arc::new(credential) };
@@ -68,39 +68,39 @@ pub async fn login(world: &World, member: &str, credential: Credential) -> wire:
 }
 
 /// A member that is logged in.
-pub struct Attacker {
-    pub me: usize,
-    pub sign: SoftKey,
+pub(crate) struct Attacker {
+    pub(crate) me: usize,
+    pub(crate) sign: SoftKey,
     connection: Connection,
 }
 
 /// What is sealed and submitted, before it is spoilt.
 #[derive(Clone)]
-pub struct Parcel {
-    pub header: PartHeader,
-    pub body: Vec<u8>,
+pub(crate) struct Parcel {
+    pub(crate) header: PartHeader,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A container and the digests that the header names.
-pub struct Made {
-    pub bytes: Vec<u8>,
-    pub manifest: Digest,
-    pub signature: Digest,
+pub(crate) struct Made {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) manifest: Digest,
+    pub(crate) signature: Digest,
 }
 
 impl Attacker {
-    pub async fn new(world: &World, me: usize) -> Self {
+    pub(crate) async fn new(world: &World, me: usize) -> Self {
         let sign = key(world, &format!("{}.sign", code(me)));
         let connection = login(world, &code(me), credential(&code(me), &sign)).await.unwrap();
         Self { me, sign, connection }
     }
 
-    pub async fn ask(&self, request: &Request) -> wire::Result<Reply> {
+    pub(crate) async fn ask(&self, request: &Request) -> wire::Result<Reply> {
         self.connection.ask(Lane::Work, request, WAIT).await
     }
 
     /// Submits as a node does, whatever it is.
-    pub async fn submit(&self, parcel: &Parcel) -> wire::Result<()> {
+    pub(crate) async fn submit(&self, parcel: &Parcel) -> wire::Result<()> {
         let eager = parcel.header.length <= wire::EAGER_LIMIT;
         let request = Request::Submit { header: parcel.header.clone(), eager };
         let mut exchange = self.connection.open(Lane::Work).await?;
@@ -123,14 +123,14 @@ impl Attacker {
     }
 
     /// The receipt lines that receivers have answered with.
-    pub async fn outcomes(&self) -> Vec<ReceiptLine> {
+    pub(crate) async fn outcomes(&self) -> Vec<ReceiptLine> {
         let reply = self.ask(&Request::Outcomes { after: 0, limit: 500 }).await.unwrap();
         let Reply::Outcomes { outcomes } = reply else { panic!("{reply:?}") };
         outcomes.iter().flat_map(|o| Receipt::from_der(&o.bundle).unwrap().lines().to_vec()).collect()
     }
 
     /// What it would honestly write on the outside of a letter to one member.
-    pub fn exchange(&self, document: [u8; 16], to: usize) -> Exchange {
+    pub(crate) fn exchange(&self, document: [u8; 16], to: usize) -> Exchange {
         Exchange {
             document,
             kind: "函".into(),
@@ -143,13 +143,13 @@ impl Attacker {
     }
 
     /// A letter of its own, as files.
-    pub fn unit(&self, name: &str, to: usize, attachments: &[(&str, &[u8])]) -> Unit {
+    pub(crate) fn unit(&self, name: &str, to: usize, attachments: &[(&str, &[u8])]) -> Unit {
         let (own, own_name) = MEMBERS[self.me];
         Unit::letter_from(own, own_name, name, &[tests::world::to(to)], attachments, &[])
     }
 
     /// Sealed to one member with an honest header.
-    pub fn seal(&self, world: &World, exchange: &Exchange, made: &Made, to: usize) -> Parcel {
+    pub(crate) fn seal(&self, world: &World, exchange: &Exchange, made: &Made, to: usize) -> Parcel {
         let recipient = envelope::sealed::Recipient { certificate: encryption(world, to), oaep: true };
         let mut body = Vec::new();
         let length = made.bytes.len() as u64;
@@ -158,14 +158,14 @@ impl Attacker {
     }
 
     /// An honest parcel from files to archive.
-    pub fn honest(&self, world: &World, document: [u8; 16], unit: &Unit, to: usize) -> Parcel {
+    pub(crate) fn honest(&self, world: &World, document: [u8; 16], unit: &Unit, to: usize) -> Parcel {
         let exchange = self.exchange(document, to);
         self.seal(world, &exchange, &container(&exchange, unit, &self.sign), to)
     }
 }
 
 /// The header that fits these bytes.
-pub fn parcel(document: [u8; 16], from: &str, to: &str, made: &Made, body: Vec<u8>) -> Parcel {
+pub(crate) fn parcel(document: [u8; 16], from: &str, to: &str, made: &Made, body: Vec<u8>) -> Parcel {
     let header = PartHeader {
         key: PartKey { document, variant: 0, group: 0, round: 0 },
         sender: from.into(),
@@ -180,7 +180,7 @@ pub fn parcel(document: [u8; 16], from: &str, to: &str, made: &Made, body: Vec<u
 }
 
 /// A container signed by any key, saying anything.
-pub fn container(exchange: &Exchange, unit: &Unit, key: &dyn SigningKey) -> Made {
+pub(crate) fn container(exchange: &Exchange, unit: &Unit, key: &dyn SigningKey) -> Made {
     let mut files = vec![unit.di.clone()];
     files.extend(unit.files.iter().cloned());
     let listed: Vec<UnitFile> = files
@@ -207,7 +207,7 @@ pub fn container(exchange: &Exchange, unit: &Unit, key: &dyn SigningKey) -> Made
 }
 
 /// Whatever another says: the label of a refusal.
-pub fn refused<T: std::fmt::Debug>(result: wire::Result<T>) -> String {
+pub(crate) fn refused<T: std::fmt::Debug>(result: wire::Result<T>) -> String {
     match result {
         Err(wire::Error::Refused(refusal)) => refusal.label,
         other => panic!("not refused: {other:?}"),

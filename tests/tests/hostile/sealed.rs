@@ -25,7 +25,7 @@ fn renamed(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 /// The container with one bit of its signature's value turned over, and everything around it made to fit again.
-fn another_signature(made: Made) -> Made {
+fn another_signature(made: &Made) -> Made {
     let name = b"META-INF/signature001.p7s";
     // The local header (APPNOTE 4.3.7) lies before the name: size at 22, length of the extra field at 28.
     let is_local =
@@ -41,7 +41,7 @@ fn another_signature(made: Made) -> Made {
     bytes[begin + size - 1] ^= 1;
     let after = crc(&bytes);
     let signature = envelope::sha256(&bytes[begin..begin + size]);
-    Made { bytes: replaced(&bytes, &before, &after, |_| true), signature, ..made }
+    Made { bytes: replaced(&bytes, &before, &after, |_| true), signature, manifest: made.manifest }
 }
 
 /// A key with the attacker's subject and organisation, signed by a CA of its own making.
@@ -171,7 +171,7 @@ async fn every_spoilt_message_comes_back_with_its_reason_and_the_next_one_arrive
             "signature-invalid",
             Box::new(|n| {
                 let exchange = exchange(n);
-                sealed(n, &another_signature(container(&exchange, &unit, &attacker.sign)))
+                sealed(n, &another_signature(&container(&exchange, &unit, &attacker.sign)))
             }),
         ),
         ("untrusted", Box::new(|n| signed_by(n, &self_made(&world)))),
