@@ -284,6 +284,9 @@ async fn restarts_in_the_middle_lose_nothing_and_deliver_nothing_twice() {
         }
         match round % 4 {
             3 => {
+                // A connection that is just being made would keep the old center's port in this process for a while.
+                world.nodes[0].ready().await;
+                world.nodes[1].ready().await;
                 world.center_down().await;
                 world.center_up().await;
             }
