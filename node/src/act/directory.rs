@@ -203,20 +203,27 @@ fn entry(
     if stored.as_deref() == Some(der) {
         return Ok(Some(Arc::new(entry)));
     }
-    if let Some(old) = stored.as_deref().and_then(|old| number_of(tools, old, now))
+    if let Some(old) = highest(tools, &answer.code)?
         && entry.number < old
     {
         let detail = format!("{}: number {} after {old}", answer.code, entry.number);
         return Err(Outcome::Fault(Fault::permanent(SET_BACK, detail)));
     }
+    // The number first: after a crash between the two the entry is only stored once more.
+    let number = entry.number.to_be_bytes().to_vec();
+    tools.store.set_meta(&number_key(&answer.code), number).wait().map_err(|e| store_trouble(&e))?;
     tools.store.set_meta(&key, der.to_vec()).wait().map_err(|e| store_trouble(&e))?;
     Ok(Some(Arc::new(entry)))
 }
 
-/// The number of an entry that we stored once; its certificates may have ended since.
-fn number_of(tools: &Tools, der: &[u8], now: i64) -> Option<u64> {
-    let parts = &tools.parts;
-    envelope::directory::verify(der, &parts.registrar, &parts.anchors, now).ok().map(|entry| entry.number)
+/// The highest number seen for a code. Kept apart from the entry, whose certificates may have ended since.
+fn highest(tools: &Tools, code: &str) -> Step<Option<u64>> {
+    let stored = tools.store.meta(&number_key(code)).map_err(|e| store_trouble(&e))?;
+    Ok(stored.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes))
+}
+
+fn number_key(code: &str) -> String {
+    format!("directory-number.{code}")
 }
 
 /// Keeps a certificate that something is sealed to.
