@@ -116,7 +116,7 @@ fn what_does_not_go_together_points_at_its_key_and_all_of_it_is_told_at_once() {
     let text = uncommented(true)
         .replace("in-flight = 8", "in-flight = 0")
         .replace("failed = \"failed\"", "failed = \"drop/failed\"")
-        .replace("code = \"9941\"", "code = \"\"");
+        .replace("code = \"CENTER0001\"", "code = \"\"");
     let error = refused(&text);
     let found: BTreeSet<(&str, &str)> =
         error.notes().iter().map(|n| (n.source_line.as_str(), n.label)).collect();
