@@ -32,6 +32,8 @@ const ON_PAPER: &str = "範例里辦公處";
 const UP_WITHIN: Duration = Duration::from_secs(30);
 const NOTE_WITHIN: Duration = Duration::from_secs(5);
 const DONE_WITHIN: Duration = Duration::from_secs(60);
+/// The intake lets a file rest before it removes the original from the drop folder.
+const TIDY_WITHIN: Duration = Duration::from_secs(10);
 /// How often the nodes are asked what is new.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const SLOW_STEP: Duration = Duration::from_millis(1_500);
@@ -118,6 +120,7 @@ pub(super) fn tell(options: &Options) -> Result<(), Failed> {
         print!("{}", site.di_node(member, &[OsStr::new("status")])?);
     }
     explain_refusal(&site)?;
+    tidied(&mut site)?;
     keep_evidence(&mut site, &clients, options.keep.as_deref())?;
     println!("\n✓ 全部如預期：每個狀態都到了，每個位元組都相符（{:.1} 秒）。", start.elapsed().as_secs_f64());
     Ok(())
@@ -317,6 +320,28 @@ fn explain_refusal(site: &Site) -> Result<(), Failed> {
         println!("  │ {line}");
     }
     Ok(())
+}
+
+/// Waits until the sender's folders are as the closing lines say: nothing left where letters are put in or worked on.
+fn tidied(site: &mut Site) -> Result<(), Failed> {
+    let start = Instant::now();
+    loop {
+        let mut left = Vec::new();
+        walk(&site.folder_of(SENDER, "drop"), &mut left);
+        let work = site.folder_of(SENDER, "work");
+        left.extend(fs::read_dir(work).into_iter().flatten().flatten().map(|entry| entry.path()));
+        let Some(first) = left.first() else { return Ok(()) };
+        site.all_alive()?;
+        if start.elapsed() > TIDY_WITHIN {
+            return Err(Failed::new(format!(
+                "{} 的 drop 與 work 資料夾沒有清空：還有 {} 項，例如 {}",
+                SENDER.name,
+                left.len(),
+                first.display()
+            )));
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// With `--keep`: exports what proves the exchange, stops everything, and says where the files lie.
