@@ -92,7 +92,7 @@ pub(crate) fn verify(args: &Verify, config: Option<&Path>, out: &mut Out) -> Don
         Failure::new(exit::NOT_FOUND, label, what).because(e)
     };
     let mut file = File::open(&args.file).map_err(not_there)?;
-    let trust = trust(args, config)?;
+    let (trust, anchors) = trust(args, config)?;
     let mut head = [0; 4];
     let mut got = 0;
     while got < head.len() {
@@ -103,7 +103,7 @@ pub(crate) fn verify(args: &Verify, config: Option<&Path>, out: &mut Out) -> Don
     }
     file.seek(SeekFrom::Start(0)).map_err(not_there)?;
     let verified = match head {
-        [b'P', b'K', ..] => container(&mut file, &trust, args)?,
+        [b'P', b'K', ..] => container(&mut file, &trust, args, anchors.as_deref())?,
         [0x30, ..] => receipt(file, &trust, args)?,
         _ => return Err(none(args, None)),
     };
@@ -119,8 +119,8 @@ pub(crate) fn verify(args: &Verify, config: Option<&Path>, out: &mut Out) -> Don
     })
 }
 
-/// From the flags; what they leave open, from the configuration if there is one.
-fn trust(args: &Verify, config: Option<&Path>) -> Result<Trust, Failure> {
+/// From the flags; what they leave open, from the configuration if there is one. Beside it the file of the anchors.
+fn trust(args: &Verify, config: Option<&Path>) -> Result<(Trust, Option<PathBuf>), Failure> {
     let failed = |t: inspect::Trouble| {
         let what = format!("{}：{}", words::what(&t.label), t.detail);
         let code = if t.label.starts_with("file-") { exit::NOT_FOUND } else { exit::FAILED };
@@ -150,11 +150,13 @@ fn trust(args: &Verify, config: Option<&Path>) -> Result<Trust, Failure> {
     for path in &centers {
         pinned.extend(inspect::certificates(path).map_err(failed)?);
     }
-    Ok(Trust {
-        anchors: anchors(args.anchors.clone().or(trusted))?,
+    let anchored = args.anchors.clone().or(trusted);
+    let trust = Trust {
+        anchors: anchors(anchored.clone())?,
         registrars: anchors(args.registrar_anchors.clone().or(registrar))?,
         centers: pinned,
-    })
+    };
+    Ok((trust, anchored))
 }
 
 fn none(args: &Verify, error: Option<envelope::Error>) -> Failure {
@@ -170,7 +172,12 @@ fn none(args: &Verify, error: Option<envelope::Error>) -> Failure {
     }
 }
 
-fn container(file: &mut File, trust: &Trust, args: &Verify) -> Result<Verified, Failure> {
+fn container(
+    file: &mut File,
+    trust: &Trust,
+    args: &Verify,
+    anchors: Option<&Path>,
+) -> Result<Verified, Failure> {
     let report = evidence::verify(file, trust).map_err(|e| none(args, Some(e)))?;
     let without_anchors = trust.anchors.certificates().is_empty();
     let mut links: Vec<Link> = report.links.iter().map(link).collect();
@@ -193,7 +200,7 @@ fn container(file: &mut File, trust: &Trust, args: &Verify) -> Result<Verified, 
         document: report.exchange.as_ref().map(|e| hex(&e.document)),
         sender: report.exchange.as_ref().map(|e| e.sender.clone()),
         subject: report.exchange.as_ref().map(|e| e.subject.clone()),
-        commands: commands(args, bare, report.relied_on.map(|(at, _)| at)),
+        commands: commands(args, anchors, bare, report.relied_on.map(|(at, _)| at)),
         relied_on,
         files: files.collect(),
         links,
@@ -343,10 +350,14 @@ fn pinned(
     Err(last)
 }
 
-/// What checks the same without di-node.
-fn commands(args: &Verify, bare: bool, at: Option<i64>) -> Vec<String> {
+/// What checks the same without di-node, one line after the other in one shell; from the third on in the container's
+/// folder, so that the anchors are named by their absolute path.
+fn commands(args: &Verify, anchors: Option<&Path>, bare: bool, at: Option<i64>) -> Vec<String> {
     let quoted = |path: &Path| format!("'{}'", plain(&path.display().to_string()).replace('\'', "'\\''"));
-    let anchors = args.anchors.as_deref().map_or_else(|| "anchors.pem".to_owned(), quoted);
+    let anchors = anchors.map_or_else(
+        || "../anchors.pem".to_owned(),
+        |path| quoted(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+    );
     let mut list = Vec::new();
     let container = if bare {
         quoted(&args.file)
@@ -355,7 +366,11 @@ fn commands(args: &Verify, bare: bool, at: Option<i64>) -> Vec<String> {
         "container.asice".to_owned()
     };
     list.push(format!("unzip -o {container} -d 容器"));
-    list.push("cd 容器 && sha256sum unit/* exchange.xml   # 與 META-INF/ASiCManifest001.xml 的 DigestValue（Base64）比對".to_owned());
+    list.push("cd 容器".to_owned());
+    list.push(
+        "for f in unit/* exchange.xml; do echo \"$(openssl dgst -sha256 -binary \"$f\" | base64)  $f\"; done   # 與 META-INF/ASiCManifest001.xml 的 DigestValue 比對"
+            .to_owned(),
+    );
     let at = at.map_or_else(String::new, |at| format!(" -attime {}", at.div_euclid(1000)));
     list.push(format!(
         "openssl cms -verify -cades -binary -inform DER -purpose any{at} -in META-INF/signature001.p7s -content META-INF/ASiCManifest001.xml -CAfile {anchors} -out /dev/null"

@@ -277,6 +277,16 @@ fn what_is_exported_verifies_here_and_with_openssl_and_a_changed_byte_does_not()
     fs::write(&script, format!("set -e\n{}\n", commands.join("\n"))).unwrap();
     let done = Command::new("sh").arg(&script).current_dir(pki.dir.path()).output().unwrap();
     assert!(done.status.success(), "{commands:#?}\n{}", String::from_utf8_lossy(&done.stderr));
+    // The digests are printed as the manifest has them.
+    let manifest = fs::read_to_string(pki.path("容器/META-INF/ASiCManifest001.xml")).unwrap();
+    let printed = String::from_utf8_lossy(&done.stdout).into_owned();
+    let digests: Vec<_> = printed
+        .lines()
+        .filter_map(|line| line.split_once("  "))
+        .filter(|(digest, name)| digest.len() == 44 && (name.starts_with("unit/") || *name == "exchange.xml"))
+        .collect();
+    assert!(digests.len() >= 2, "{printed}");
+    assert!(digests.iter().all(|(digest, _)| manifest.contains(digest)), "{printed}\n{manifest}");
 
     // Somebody else's anchor: not trusted. No anchor at all: not decided. A changed byte: no.
     let other = Pki::new();
