@@ -86,6 +86,51 @@ async fn every_bad_code_is_listed_in_one_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_suspended_after_the_directory_was_asked_delays_but_does_not_stop() {
+    let world = World::new(3, Transport::Auto).await;
+    let suspended = "XC00000003";
+    let both = [to(1), to(2)];
+    let letter = |name: &str| Unit::letter(name, &both, &[], &[]);
+    let warm = letter("先問過目錄");
+    world.nodes[0].put(&warm);
+    world.nodes[0].until(&warm, Word::Confirmed).await;
+    // The sender's node still believes the directory's answer from a moment ago; the center knows better.
+    world.registry().suspend(suspended, tests::world::now()).unwrap();
+    let unit = letter("停用之間");
+    world.nodes[0].put(&unit);
+    let waits = eventually("tried again and again, with its reason", || {
+        let row = world.nodes[0].outbox().into_iter().find(|row| row.di_name == unit.di.0)?;
+        let all = world.nodes[0].store().document(row.id).unwrap()?;
+        let trouble = &all.parts.first()?.trouble;
+        (trouble.label == "recipient-suspended" && trouble.attempts >= 2).then_some(all)
+    })
+    .await;
+    let trouble = &waits.parts[0].trouble;
+    assert!(trouble.due.is_some(), "by time, not by a person");
+    assert!(trouble.detail.contains(suspended) && !trouble.detail.contains("XC00000002"), "{trouble:?}");
+    assert!(waits.lines.iter().all(|line| line.state == Line::Waiting));
+    // What is dropped now is refused before anything is sealed: the center's answer made the old one forgotten.
+    let refused = letter("停用之後");
+    world.nodes[0].put(&refused);
+    let refused = world.nodes[0].until(&refused, Word::Refused).await;
+    assert_eq!(refused.document.trouble.label, "recipients-not-addressable");
+    assert!(refused.document.trouble.detail.contains("suspended"));
+    // Resumed: the one that waits goes on by itself, and a new one is not refused on the answer from before.
+    world.registry().resume(suspended, tests::world::now()).unwrap();
+    let new = letter("恢復之後");
+    world.nodes[0].put(&new);
+    for unit in [&unit, &new] {
+        let sent = world.nodes[0].until(unit, Word::Confirmed).await;
+        assert!(sent.lines.len() == 2 && sent.lines.iter().all(|line| line.state == Line::Confirmed));
+        for node in [1, 2] {
+            let got = world.nodes[node].received(sent.document.id, Inbound::Confirmed).await;
+            assert_eq!(world.nodes[node].delivered(&got), unit.all());
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_recipient_can_not_open_comes_back_and_a_new_key_resends_it() {
     // The directory names a second key of the recipient that its node does not have.
     let mut world = World::registered(2, Transport::Auto, |_, _| {}).await;

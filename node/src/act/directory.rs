@@ -45,6 +45,18 @@ pub struct Known {
 }
 
 impl Known {
+    /// Whether something can be sealed to it.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.standing == Standing::Active && self.entry.is_some()
+    }
+
+    /// Whether the center said so before `at` (Unix milliseconds).
+    #[must_use]
+    pub const fn is_older(&self, at: i64) -> bool {
+        self.asked < at
+    }
+
     /// The entry as it was valid at `at`: for judging what was sent then.
     #[must_use]
     pub fn entry_at(&self, tools: &Tools, at: i64) -> Option<Arc<VerifiedEntry>> {
@@ -67,6 +79,12 @@ impl Directory {
     /// Forgets what it knows, so that everybody is asked for anew.
     pub fn forget(&self) {
         self.lock().clear();
+    }
+
+    /// Forgets what it knows of these, so that they are asked for anew.
+    pub fn forget_of(&self, codes: &[String]) {
+        let mut known = self.lock();
+        codes.iter().for_each(|code| drop(known.remove(code)));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {

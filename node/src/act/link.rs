@@ -22,7 +22,17 @@ pub(super) fn trouble(error: &crate::link::Error) -> Outcome {
         (wire::message::RefusalClass::Wait, _) => Fault::wait(Why::Link, format!("{label}: {detail}")),
         // A line that the center no longer knows comes again with another number, if at all.
         (_, "offer-unknown" | "offset-invalid") => Fault { class: Class::Retry, label, detail, after },
+        // A member may be resumed or registered again; the part is sealed to the others too and must not stop for ever.
+        (wire::message::RefusalClass::Permanent, _) if is_of_addressees(refusal) => {
+            Fault { class: Class::Retry, label, detail, after }
+        }
         (wire::message::RefusalClass::Retry, _) => Fault { class: Class::Retry, label, detail, after },
         (wire::message::RefusalClass::Permanent, _) => Fault::permanent(label, detail),
     })
+}
+
+/// Whether the center refuses a part for the standing of some addressees, which passes.
+pub(super) fn is_of_addressees(refusal: &wire::message::Refusal) -> bool {
+    [wire::refusal::RECIPIENT_SUSPENDED.name, wire::refusal::RECIPIENT_UNKNOWN.name]
+        .contains(&refusal.label.as_str())
 }

@@ -60,8 +60,17 @@ pub async fn seal(tools: &Tools, row: &DocumentRow) -> Step<Sealing> {
     let about = read.unit.about.clone();
     tools.store.described(id, about, tools.now()).await.map_err(|e| store_trouble(&e))?;
     let codes: Vec<String> = read.wanted.iter().flat_map(|w| w.codes.iter().cloned()).collect();
-    let known = directory::look_up(tools, &codes, false).await?;
-    let resolved = resolve(read.wanted.clone(), read.malformed.clone(), &known)?;
+    let begun = tools.now();
+    let mut known = directory::look_up(tools, &codes, false).await?;
+    let mut resolved = resolve(read.wanted.clone(), read.malformed.clone(), &known);
+    // Nobody is refused on an answer from before: a member may have been registered or resumed since.
+    let stale = |(code, k): (&String, &Known)| (!k.is_usable() && k.is_older(begun)).then(|| code.clone());
+    let stale: Vec<String> = known.iter().filter_map(stale).collect();
+    if resolved.is_err() && !stale.is_empty() {
+        known.extend(directory::look_up(tools, &stale, true).await?);
+        resolved = resolve(read.wanted.clone(), read.malformed.clone(), &known);
+    }
+    let resolved = resolved?;
     let resolved = unit::grouped(resolved);
     let most = tools.config.limits.recipients;
     if resolved.len() > most {
@@ -131,9 +140,7 @@ fn resolve(
 ) -> Step<Vec<(String, Wanted)>> {
     let mut out = Vec::with_capacity(wanted.len());
     for line in wanted {
-        let usable = |code: &&String| {
-            known.get(*code).is_some_and(|k| k.standing == Standing::Active && k.entry.is_some())
-        };
+        let usable = |code: &&String| known.get(*code).is_some_and(Known::is_usable);
         match line.codes.iter().find(usable) {
             Some(code) => out.push((code.clone(), line)),
             None => {

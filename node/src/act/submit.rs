@@ -4,6 +4,7 @@ use envelope::receipt::{Kind, Receipt, ReceiptLine, Verdict, compare};
 use store::outbound::PartRow;
 use wire::message::{Addressee, PartHeader, PartKey, Priority};
 
+use super::link::is_of_addressees;
 use super::{Step, Tools, link_trouble, store_trouble};
 use crate::flow::{Fault, Outcome};
 
@@ -49,14 +50,21 @@ const fn priority(p: store::state::Priority) -> Priority {
 /// Submits one part.
 ///
 /// # Errors
-/// Waits for the link; the center's refusals by their class; [`RECEIPT_INVALID`].
+/// Waits for the link; the center's refusals by their class, but those for the standing of addressees are tried
+/// again; [`RECEIPT_INVALID`].
 pub async fn submit(tools: &Tools, part: &PartRow) -> Step<Accepted> {
     let path = tools.store.spool().path(&part.file).map_err(|e| store_trouble(&e))?;
     if !path.exists() {
         let name = part.file.clone();
         return Err(Outcome::Gone { label: "spool-missing".into(), detail: name });
     }
-    let receipt = tools.link.submit(header(part), &path).await.map_err(|e| link_trouble(&e))?;
+    let receipt = tools.link.submit(header(part), &path).await.map_err(|e| {
+        // What the directory said of them before is no longer so.
+        if let Some(refusal) = e.refusal().filter(|refusal| is_of_addressees(refusal)) {
+            tools.directory.forget_of(&refusal.codes);
+        }
+        link_trouble(&e)
+    })?;
     let part = part.clone();
     tools.blocking(move |tools| check(tools, &part, receipt)).await
 }
