@@ -59,7 +59,7 @@ pub fn write(config: &NodeConfig, outgoing: &Outgoing, now: i64) -> Result<Strin
     let stem = document.di_name.rsplit_once('.').map_or(document.di_name.as_str(), |(stem, _)| stem);
     let id = hex(document.id.get(..4).unwrap_or_default());
     let name = format!("{}-{id}", crate::archive::safe(stem, 150)).trim_start_matches('-').to_owned();
-    std::fs::create_dir_all(folder).map_err(at("made", folder))?;
+    crate::start::make_folders(folder).map_err(at("made", folder))?;
     // while it waits for a person (疑似重複) its files stay in work
     if document.state != Document::Claimed || document.word == Word::Abandoned {
         move_folder(&work_dir(config, document.id), &folder.join(&name))?;
@@ -69,9 +69,16 @@ pub fn write(config: &NodeConfig, outgoing: &Outgoing, now: i64) -> Result<Strin
     let path = folder.join(format!("{name}.txt"));
     let hidden = folder.join(format!(".{name}.txt"));
     let bytes = format!("\u{feff}{}", text.replace('\n', "\r\n"));
-    std::fs::write(&hidden, bytes).map_err(at("written", &hidden))?;
+    write_closed(&hidden, bytes.as_bytes()).map_err(at("written", &hidden))?;
     std::fs::rename(&hidden, &path).map_err(at("written", &path))?;
     Ok(path.to_string_lossy().into_owned())
+}
+
+/// Writes a file that others cannot read.
+fn write_closed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o640).open(path)?;
+    file.write_all(bytes)
 }
 
 /// Moves what is there; what is gone was moved before (or taken by a person).
@@ -80,7 +87,7 @@ fn move_folder(from: &Path, to: &Path) -> Result<(), Error> {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
-            std::fs::create_dir_all(to).map_err(at("made", to))?;
+            crate::start::make_folders(to).map_err(at("made", to))?;
             for file in std::fs::read_dir(from).map_err(at("read", from))? {
                 let file = file.map_err(at("read", from))?;
                 let target = to.join(file.file_name());
@@ -120,7 +127,8 @@ fn places(outgoing: &Outgoing, folder: &Path, most: u64) -> Vec<String> {
 fn text(outgoing: &Outgoing, places: &[String], civil: &Civil, now: i64) -> String {
     let document = &outgoing.document;
     let duplicate = document.duplicate_of.is_some();
-    let word = words::outbound(document.word, document.trouble.held, duplicate);
+    let shown = words::shown(document.word, &document.trouble.label);
+    let word = words::outbound(shown, document.trouble.held, duplicate);
     let mut out = format!("{word}\n\n");
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {

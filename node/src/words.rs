@@ -16,8 +16,8 @@ mod store;
 mod wire;
 
 pub use di::sentence as di_sentence;
-pub use events::{detail, event, is_news};
-pub use states::{Box as BoxKind, STATES, inbound, line, outbound};
+pub use events::{detail, event, happened, is_news};
+pub use states::{Box as BoxKind, STATES, inbound, line, outbound, shown};
 
 /// The sentence and the remedy of one label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -75,12 +75,32 @@ impl Error {
 /// # Errors
 /// The store's, or a parameter that makes no sense.
 pub fn outbox(store: &Store, query: &Query) -> Result<Page<OutRow>, Error> {
-    let filter: Filter<Word> = filter(query)?;
-    let rows = store.outbox(&filter)?;
-    let next = (rows.len() >= limit(query) as usize)
-        .then(|| rows.last().map(|row| cursor(row.document.claimed_at, row.document.key)))
-        .flatten();
-    Ok(Page { documents: rows.iter().map(out_row).collect(), next })
+    let mut filter: Filter<Word> = filter(query)?;
+    // The store keeps what was given up before sealing among the refused: ask for both, and keep what was asked for.
+    let asked = filter.states.clone();
+    if asked.contains(&Word::Abandoned) && !asked.contains(&Word::Refused) {
+        filter.states.push(Word::Refused);
+    }
+    let wanted =
+        |d: &DocumentRow| asked.is_empty() || asked.contains(&words::shown(d.word, &d.trouble.label));
+    let most = limit(query) as usize;
+    let mut documents = Vec::new();
+    loop {
+        let rows = store.outbox(&filter)?;
+        for row in rows.iter().filter(|row| wanted(&row.document)) {
+            documents.push(out_row(row));
+            if documents.len() >= most {
+                let next = Some(cursor(row.document.claimed_at, row.document.key));
+                return Ok(Page { documents, next });
+            }
+        }
+        match rows.last() {
+            Some(last) if rows.len() >= most => {
+                filter.before = Some((last.document.claimed_at, last.document.key));
+            }
+            _ => return Ok(Page { documents, next: None }),
+        }
+    }
 }
 
 /// 收文匣, newest first.
@@ -246,20 +266,24 @@ fn out_row(row: &OutboxRow) -> OutRow {
     let recipients = row.lines.iter().map(|(state, count)| Count {
         kind: "out".to_owned(),
         state: state.as_str().to_owned(),
-        word: words::line(row.document.state, *state).to_owned(),
+        word: line_word(&row.document, *state).to_owned(),
         count: u64::from(*count),
     });
     out_summary(&row.document, recipients.collect(), row.first_recipient.clone(), row.hints)
 }
 
+fn line_word(d: &DocumentRow, state: store::state::Line) -> &'static str {
+    let given_up = words::shown(d.word, &d.trouble.label) != d.word;
+    let state = if given_up { store::state::Line::Abandoned } else { state };
+    words::line(if given_up { store::state::Document::Sealed } else { d.state }, state)
+}
+
 fn out_summary(d: &DocumentRow, recipients: Vec<Count>, first_recipient: String, hints: u32) -> OutRow {
     let duplicate = d.duplicate_of.is_some();
-    // A person's abandon before sealing is kept as a refusal.
-    let given_up = d.word == Word::Refused && d.trouble.label == "abandoned";
-    let shown = if given_up { Word::Abandoned } else { d.word };
+    let shown = words::shown(d.word, &d.trouble.label);
     OutRow {
         id: hex(&d.id),
-        state: d.word.as_str().to_owned(),
+        state: shown.as_str().to_owned(),
         word: words::outbound(shown, d.trouble.held, duplicate).to_owned(),
         held: d.trouble.held,
         reason: reason(&d.trouble),
@@ -288,7 +312,7 @@ fn out_document(found: &Outgoing) -> OutDocument {
             None => recipients.push(Count {
                 kind: "out".to_owned(),
                 state: state.to_owned(),
-                word: words::line(d.state, line.state).to_owned(),
+                word: line_word(d, line.state).to_owned(),
                 count: 1,
             }),
         }
@@ -310,7 +334,7 @@ fn out_document(found: &Outgoing) -> OutDocument {
                 copy: line.copy.clone(),
                 attachments: line.attachments,
                 state: line.state.as_str().to_owned(),
-                word: words::line(d.state, line.state).to_owned(),
+                word: line_word(d, line.state).to_owned(),
                 // What keeps a line from moving is written at its part.
                 reason: Reason::of(&line.label, &line.detail).or_else(|| {
                     let part = found.parts.iter().find(|p| p.id == line.part && !p.settled)?;
@@ -387,7 +411,7 @@ fn event(entry: &store::journal::Entry) -> Event {
         at: entry.at,
         actor: entry.actor.clone(),
         event: entry.event.clone(),
-        what: words::event(&entry.event).to_owned(),
+        what: words::happened(&entry.event, &entry.detail).to_owned(),
         detail: entry.detail.clone(),
         alarm: entry.alarm,
         hash: hex(&entry.hash),

@@ -162,7 +162,11 @@ fn the_second_press_of_send_is_held_and_released_by_a_person_whose_name_is_kept(
     assert_eq!(released["detail"], "對方要求再送");
 
     assert_eq!(bench.run(&["abandon", "b2", "--reason", "重複"]).0, exit::OK);
-    assert!(bench.run(&["show", "b2"]).1.contains("已放棄"));
+    let (_, text) = bench.run(&["show", "b2"]);
+    assert!(text.contains("已放棄") && text.contains("承辦人放棄"), "{text}");
+    assert!(!text.contains("檢查不合"), "{text}");
+    assert!(bench.run(&["status", "--state", "已放棄"]).1.contains("b2b2b2b2"));
+    assert!(!bench.run(&["status", "--state", "未送出"]).1.contains("b2b2b2b2"));
     // Nobody acts in the node's own name.
     assert_eq!(bench.run(&["hold", "a1", "--actor", "node"]).0, exit::FAILED);
 }

@@ -30,7 +30,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("resent", "重新加密"),
     ("resubmit", "交換中心遺失，再次送出"),
     ("on-paper", "補送紙本"),
-    ("abandoned", "放棄"),
+    ("abandoned", "承辦人放棄"),
     ("noted", "寫出說明檔"),
     // receiving
     ("offered", "公文到達"),
@@ -64,9 +64,23 @@ pub fn event(name: &str) -> &str {
     EVENTS.iter().find(|(event, _)| *event == name).map_or(name, |(_, words)| words)
 }
 
+/// What happened, in Chinese, told by the particulars too: what a person gave up before it was sealed is no refusal.
+#[must_use]
+pub fn happened<'a>(name: &'a str, detail: &str) -> &'a str {
+    if given_up(name, detail).is_some() { event("abandoned") } else { event(name) }
+}
+
+/// The person's reason if the event is the giving up of a document before it was sealed.
+fn given_up<'a>(event: &str, detail: &'a str) -> Option<&'a str> {
+    if event == "refused" { detail.strip_prefix("abandoned:").map(str::trim) } else { None }
+}
+
 /// The particulars of an event for people: the store writes them in a fixed English form for programs.
 #[must_use]
 pub fn detail(event: &str, detail: &str) -> String {
+    if let Some(why) = given_up(event, detail) {
+        return why.to_owned();
+    }
     let said = match event {
         "attempt" => attempt(detail),
         "sealed" => sealed(detail),
@@ -165,6 +179,9 @@ mod tests {
         assert_eq!(detail("confirmed", "receipt 4"), "回條 4");
         assert_eq!(detail("offered", "4b2d from XC20261101 round 0"), "發文機關 XC20261101");
         assert_eq!(detail("setback", "disk-full: spool"), "磁碟空間不足：spool");
+        assert_eq!(detail("refused", "abandoned: 重複"), "重複");
+        assert_eq!(happened("refused", "abandoned: 重複"), "承辦人放棄");
+        assert_eq!(happened("refused", "element-missing: x"), "檢查不合，不送出");
         assert_eq!(detail("noted", "accepted: /x/y.txt"), "系統確認：/x/y.txt");
         for (event, text) in
             [("attempt", "odd"), ("sealed", "2"), ("from-the-future", "x"), ("setback", "y: z")]

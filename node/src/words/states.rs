@@ -45,6 +45,13 @@ pub fn outbound(state: Word, held: bool, duplicate: bool) -> &'static str {
     }
 }
 
+/// The state that people see: what a person gave up before it was sealed is kept by the store as a refusal with the
+/// label `abandoned`, and is shown as given up.
+#[must_use]
+pub fn shown(state: Word, label: &str) -> Word {
+    if state == Word::Refused && label == "abandoned" { Word::Abandoned } else { state }
+}
+
 /// The word for one recipient of a document.
 #[must_use]
 pub fn line(document: Document, state: Line) -> &'static str {
