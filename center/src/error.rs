@@ -57,6 +57,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A file that was to be made is there already; it is never overwritten.
+    #[error("{} exists", .0.display())]
+    Exists(PathBuf),
     /// The disk is full.
     #[error("no space left for {}", .path.display())]
     Full {
@@ -122,6 +125,7 @@ pub const LABELS: &[(&str, Class)] = &[
     ("center-in-use", Class::Wait),
     ("center-stopping", Class::Retry),
     ("center-file", Class::Retry),
+    ("center-target-exists", Class::Permanent),
     ("center-disk-full", Class::Wait),
     ("center-upload-taken-over", Class::Retry),
     ("center-digest-mismatch", Class::Retry),
@@ -146,6 +150,7 @@ impl Error {
             Self::InUse(_) => "center-in-use",
             Self::Stopping => "center-stopping",
             Self::File { .. } => "center-file",
+            Self::Exists(_) => "center-target-exists",
             Self::Full { .. } => "center-disk-full",
             Self::TakenOver => "center-upload-taken-over",
             Self::DigestMismatch => "center-digest-mismatch",

@@ -42,10 +42,11 @@ words! {
     "center-in-use" "另一個 di-center 正在使用這個資料夾" "同一資料夾只能有一個交換中心；請先停止另一個，或改用別的 data 資料夾。";
     "center-stopping" "交換中心正在停止" "請稍候再試。";
     "center-file" "檔案或資料夾無法存取" "請檢查路徑是否存在、執行帳號有無權限。";
+    "center-target-exists" "目的地已存在，不覆寫" "請換一個檔名，或先移走既有的檔案。";
     "center-disk-full" "磁碟空間不足" "請清出空間；會員會自動重試，已收下的公文不受影響。";
     "center-upload-taken-over" "同一件的較新上傳已接手" "不必處理，會員會自動重試。";
     "center-digest-mismatch" "收到的密文與其摘要不符" "不必處理，會員會重新上傳；若一再發生，請檢查該會員的網路或磁碟。";
-    "center-key-or-certificate" "金鑰、憑證或登錄資料不能用" "請核對檔案是否正確、憑證是否過期、信任根憑證是否齊全。";
+    "center-key-or-certificate" "金鑰、憑證或登錄資料不能用" "請核對檔案是否正確、憑證是否過期、信任根憑證是否齊全。登錄資料：會員憑證須由 center.toml 的 trust.anchors 簽發，副署者的憑證須在 trust.registrar-anchors 之中。";
     "center-network" "網路或 TLS 設定不能用" "請檢查 listen 的位址與連接埠是否已被占用，以及 tls 的憑證與金鑰是否相符。";
     "center-no-member" "沒有這個會員" "請以 member list 核對代碼，或先執行 member add。";
     "center-bad-code" "不是會員或信箱代碼" "機關代碼是 10 個英數字，單位信箱代碼是 17 個；單位信箱隨登錄資料（registration）加入。";

@@ -122,7 +122,10 @@ fn write_with(options: &std::fs::OpenOptions, path: &Path, bytes: &[u8]) -> Resu
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|e| Error::file("make the folder", folder, e))?;
     }
-    let mut file = options.open(path).map_err(|e| Error::file("make", path, e))?;
+    let mut file = options.open(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+        _ => Error::file("make", path, e),
+    })?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| Error::file("write", path, e))
 }
 

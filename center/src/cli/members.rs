@@ -109,7 +109,9 @@ pub(super) fn run(config: &CenterConfig, command: &Member) -> Result<()> {
             };
             put(&registry, member, add.name.is_some(), &add.registrations)
         }
-        Member::Register { files } => files.iter().try_for_each(|file| register(&registry, file).map(drop)),
+        Member::Register { files } => files
+            .iter()
+            .try_for_each(|file| register(&registry, &read(file)?).map(drop).map_err(|e| in_file(e, file))),
         Member::List(Json { json }) => list(&registry.members()?, *json),
         Member::Show { code, json } => {
             let member = registry.member(code)?.ok_or_else(|| Error::NoMember(code.clone()))?;
@@ -147,12 +149,21 @@ pub(super) fn run(config: &CenterConfig, command: &Member) -> Result<()> {
 }
 
 fn put(registry: &Registry, mut member: NewMember, named: bool, registrations: &[PathBuf]) -> Result<()> {
+    // all of them before anything is stored: a member must not stay behind without its entries
+    let files: Vec<Vec<u8>> = registrations.iter().map(|file| read(file)).collect::<Result<_>>()?;
+    for (bytes, file) in files.iter().zip(registrations) {
+        let entry = registry.check_entry(bytes, now()).map_err(|e| in_file(e, file))?;
+        let of = crate::organisation(&entry.code);
+        if of != member.code && registry.member(of)?.is_none() {
+            return Err(Error::NoMember(of.to_owned()));
+        }
+    }
     if !named && let Some(before) = registry.member(&member.code)? {
         member.name = before.name;
     }
     registry.put_member(&member, now())?;
-    for file in registrations {
-        let put = register(registry, file)?;
+    for bytes in &files {
+        let put = register(registry, bytes)?;
         if !named && put.code == member.code {
             member.name = put.name;
             registry.put_member(&member, now())?;
@@ -165,9 +176,22 @@ fn put(registry: &Registry, mut member: NewMember, named: bool, registrations: &
     Ok(())
 }
 
-fn register(registry: &Registry, file: &Path) -> Result<crate::PutEntry> {
-    let bytes = std::fs::read(file).map_err(|e| Error::file("read", file, e))?;
-    let put = registry.put_entry(&bytes, now())?;
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|e| Error::file("read", file, e))
+}
+
+/// The error with the name of the file.
+fn in_file(error: Error, file: &Path) -> Error {
+    match error {
+        Error::Envelope { what, source } => {
+            Error::Envelope { what: format!("{}: {what}", file.display()), source }
+        }
+        other => other,
+    }
+}
+
+fn register(registry: &Registry, bytes: &[u8]) -> Result<crate::PutEntry> {
+    let put = registry.put_entry(bytes, now())?;
     let what = if put.changed { "已登錄" } else { "已有相同的登錄" };
     print(&format!("{what}：{} {}（第 {} 號）", put.code, put.name, put.number));
     Ok(put)

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::mailbox::sqlite::signed;
 use crate::mailbox::{Counts, Mailbox as _, sqlite::SqliteMailbox};
 use config::CenterConfig;
+use envelope::directory::VerifiedEntry;
 use envelope::trust::Anchors;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
@@ -112,13 +113,11 @@ impl Registry {
         })
     }
 
-    /// Verifies a registration (DER) and keeps it as its mailbox's entry.
+    /// Verifies a registration (DER) without keeping it. The error names the setting by which it fails.
     ///
     /// # Errors
-    /// [`Error::Envelope`] if it does not verify under the anchors of the configuration, [`Error::BadCode`] if its
-    /// mailbox code has neither 10 nor 17 letters and digits, [`Error::NoMember`],
-    /// [`Error::StaleEntry`] if its number does not go up.
-    pub fn put_entry(&self, registration: &[u8], now: i64) -> Result<PutEntry> {
+    /// As [`Registry::put_entry`], but for [`Error::NoMember`].
+    pub fn check_entry(&self, registration: &[u8], now: i64) -> Result<VerifiedEntry> {
         if registration.len() > MAX_REGISTRATION {
             let limit = MAX_REGISTRATION as u64;
             return Err(Error::Envelope {
@@ -127,11 +126,42 @@ impl Registry {
             });
         }
         let entry = envelope::directory::verify(registration, &self.registrar, &self.anchors, now)
-            .map_err(Error::envelope("the registration"))?;
+            .map_err(|e| Error::envelope(self.suspect(registration, now))(e))?;
         // one that cannot travel would keep its member from logging in
         if !matches!(entry.code.len(), 10 | 17) || !entry.code.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(Error::BadCode(entry.code.chars().take(40).collect()));
         }
+        let code = entry.code.clone();
+        let held = self.database.read(move |c| held(c, &code))?;
+        match held {
+            Some((number, bytes)) if bytes != registration && entry.number <= number => {
+                Err(Error::StaleEntry { code: entry.code, found: entry.number, held: number })
+            }
+            _ => Ok(entry),
+        }
+    }
+
+    /// What of a registration that did not verify is at fault, and the setting that decides about it.
+    fn suspect(&self, registration: &[u8], now: i64) -> &'static str {
+        let outer =
+            envelope::signed::check_attached(registration, envelope::oid::REGISTRATION, MAX_REGISTRATION);
+        let Ok(outer) = outer else { return "the registration, which is no countersigned entry," };
+        if !self.registrar.certificates().contains(&outer.signer)
+            || outer.trusted(&self.registrar, now).is_err()
+        {
+            return "the registrar's signature (trust.registrar-anchors of center.toml)";
+        }
+        "the member's entry in the registration (trust.anchors of center.toml)"
+    }
+
+    /// Verifies a registration (DER) and keeps it as its mailbox's entry.
+    ///
+    /// # Errors
+    /// [`Error::Envelope`] if it does not verify under the anchors of the configuration, [`Error::BadCode`] if its
+    /// mailbox code has neither 10 nor 17 letters and digits, [`Error::NoMember`],
+    /// [`Error::StaleEntry`] if its number does not go up.
+    pub fn put_entry(&self, registration: &[u8], now: i64) -> Result<PutEntry> {
+        let entry = self.check_entry(registration, now)?;
         let member = crate::organisation(&entry.code).to_owned();
         let registration = registration.to_owned();
         self.database.write(move |c| {
@@ -139,12 +169,7 @@ impl Registry {
             if sqlite::member(c, &member)?.is_none() {
                 return Err(Error::NoMember(member));
             }
-            let held: Option<(i64, Vec<u8>)> = c
-                .query_row("SELECT number, registration FROM entry WHERE code = ?1", [&entry.code], |r| {
-                    Ok((r.get(0)?, r.get(1)?))
-                })
-                .optional()
-                .map_err(Error::database(doing))?;
+            let held = held(c, &entry.code)?;
             let mut put = PutEntry {
                 code: entry.code.clone(),
                 name: entry.name.clone(),
@@ -152,7 +177,6 @@ impl Registry {
                 changed: true,
             };
             if let Some((number, bytes)) = held {
-                let number = u64::try_from(number).unwrap_or(0);
                 if bytes == registration {
                     put.changed = false;
                     return Ok(put);
@@ -285,6 +309,17 @@ impl Registry {
             }
         })
     }
+}
+
+/// The number and bytes of the entry that a mailbox has.
+fn held(c: &Connection, code: &str) -> Result<Option<(u64, Vec<u8>)>> {
+    let row: Option<(i64, Vec<u8>)> = c
+        .query_row("SELECT number, registration FROM entry WHERE code = ?1", [code], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })
+        .optional()
+        .map_err(Error::database("keeping an entry"))?;
+    Ok(row.map(|(number, bytes)| (u64::try_from(number).unwrap_or(0), bytes)))
 }
 
 fn add_address(c: &Connection, code: &str, network: Network) -> rusqlite::Result<()> {

@@ -1,6 +1,6 @@
 //! The program `di-center`, as people and scripts call it.
 
-use crate::pki::{CODES, PKI, entry};
+use crate::pki::{CODES, PKI, entry, registration};
 use crate::world::{now, settings};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -63,6 +63,8 @@ fn from_nothing_to_a_registered_member() {
 
     let countersigned = good(dir, &[&COUNTERSIGN[..], &["a.entry", "-o", "a.registration"]].concat());
     assert!(countersigned.contains(CODES[0]) && countersigned.contains("甲機關"), "{countersigned}");
+    let again = bad(dir, &[&COUNTERSIGN[..], &["a.entry", "-o", "a.registration"]].concat());
+    assert!(again.contains("目的地已存在，不覆寫") && again.contains("a.registration"), "{again}");
     // a member whose certificate nobody vouches for is not countersigned
     assert!(bad(dir, &[&COUNTERSIGN[..], &["x.entry", "-o", "x.registration"]].concat()).contains("處理："));
     assert!(!dir.join("x.registration").exists());
@@ -82,6 +84,42 @@ fn from_nothing_to_a_registered_member() {
     assert_eq!(json(dir, &["member", "list", "--json"])[0]["addresses"], serde_json::json!(["127.0.0.0/8"]));
     good(dir, &["restore-epoch"]);
     assert_eq!(json(dir, &["status", "--json"])["members"], 1);
+}
+
+#[test]
+fn an_unusable_registration_leaves_no_member_behind() {
+    let dir = folder();
+    let dir = dir.path();
+    let put = |name: &str, bytes: &[u8]| std::fs::write(dir.join(name), bytes).unwrap();
+    put("good", &registration(&PKI.members[0], CODES[0], "甲機關", 1, now()));
+    // a member under nobody's anchor; a registrar who is none; no registration at all; another organisation's
+    put("member", &registration(&PKI.members[3], CODES[0], "路人", 2, now()));
+    let own = entry(&PKI.members[0], CODES[0], "甲機關", 2, now());
+    put("registrar", &envelope::directory::countersign(&own, &PKI.members[1].sign.key, now()).unwrap());
+    put("other", &registration(&PKI.members[1], CODES[1], "乙機關", 1, now()));
+    for (file, said) in [
+        ("member", "trust.anchors of center.toml"),
+        ("registrar", "trust.registrar-anchors of center.toml"),
+        ("a.entry", "a.entry"),
+        ("other", CODES[1]),
+        ("missing", "missing"),
+    ] {
+        let error = bad(dir, &["member", "add", CODES[0], "--registration", "good", "--registration", file]);
+        assert!(error.contains(said) && error.contains("處理："), "{file}: {error}");
+        assert_eq!(json(dir, &["member", "list", "--json"]), serde_json::json!([]), "{file}");
+    }
+
+    // the organisation and its unit, whose mailbox has the longer code
+    let unit = format!("{}UNIT001", CODES[0]);
+    put("unit", &registration(&PKI.members[0], &unit, "甲機關", 1, now()));
+    good(dir, &["member", "add", CODES[0], "--registration", "good", "--registration", "unit"]);
+    let member = json(dir, &["member", "show", CODES[0], "--json"]);
+    assert_eq!(member["mailboxes"], serde_json::json!([CODES[0], unit]));
+    // an older entry changes nothing of a member that is there
+    put("older", &registration(&PKI.members[0], CODES[0], "甲機關改名", 1, now()));
+    let error = bad(dir, &["member", "add", CODES[0], "--name", "丁", "--registration", "older"]);
+    assert!(error.contains("center-stale-entry"), "{error}");
+    assert_eq!(json(dir, &["member", "show", CODES[0], "--json"])["name"], "甲機關");
 }
 
 #[test]
