@@ -192,7 +192,7 @@ pub fn deliver(config: &NodeConfig, staged: &str, delivered: &str) -> Result<(),
     if to.symlink_metadata().is_ok() {
         return Err(Error::Exists(to));
     }
-    std::fs::create_dir_all(parent).map_err(at("made", parent))?;
+    crate::start::make_folders(parent).map_err(at("made", parent))?;
     std::fs::rename(&from, &to).map_err(at("renamed", &from))?;
     sync(parent)
 }
@@ -270,7 +270,7 @@ fn plain(name: &str) -> Result<&Path, Error> {
 
 /// Opens a folder below one, making what is missing; made folders are durable.
 fn make_all(root: &Path, below: &Path) -> Result<Place, Error> {
-    std::fs::create_dir_all(root).map_err(at("made", root))?;
+    crate::start::make_folders(root).map_err(at("made", root))?;
     let mut place = Place::root(root).map_err(at("opened", root))?;
     for step in below.iter() {
         let path = place.path().join(step);

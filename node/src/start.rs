@@ -1,5 +1,6 @@
 //! Bringing a node up and down.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,10 +107,15 @@ fn prepare(config: &NodeConfig) -> Result<(Store, Parts), Error> {
 /// Makes the folder and tries to write into it.
 fn writable(path: &Path) -> Result<(), Error> {
     let trial = path.join(format!(".di-node-{}", std::process::id()));
-    let tried = std::fs::create_dir_all(path)
+    let tried = make_folders(path)
         .and_then(|()| std::fs::File::create(&trial))
         .and_then(|_| std::fs::remove_file(&trial));
     tried.map_err(|source| Error::Folder { path: path.to_owned(), source })
+}
+
+/// Makes the folder and what is missing above it, closed to others. One that exists keeps its mode.
+pub(crate) fn make_folders(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path)
 }
 
 fn part(
