@@ -76,6 +76,9 @@ pub(crate) struct Setup {
     /// 地址簿登記檔寫到哪裡；交給註冊單位
     #[arg(long, value_name = "檔案")]
     entry_out: Option<PathBuf>,
+    /// 另有信箱的單位（7 碼），可重複；寫入設定檔，並在 --entry-out 旁為每一單位寫一份登記檔
+    #[arg(long = "unit", value_name = "單位代碼")]
+    units: Vec<config::value::Unit>,
     /// 登記檔的號次；換發憑證重新登記時須比前一次大
     #[arg(long, value_name = "號次", default_value_t = 1)]
     number: u64,
@@ -93,11 +96,13 @@ struct Made<'a> {
     checks: &'a [Check],
     config: Option<String>,
     entry: Option<String>,
+    unit_entries: Vec<String>,
 }
 
 /// Does it.
 pub(crate) fn setup(args: &Setup, out: &mut Out) -> Done {
-    for target in std::iter::once(&args.output).chain(&args.entry_out) {
+    let mut entries = mailboxes(args);
+    for target in std::iter::once(&args.output).chain(entries.iter().map(|(path, _)| path)) {
         if target.exists() {
             let what = format!("{}：{}", crate::words::what("target-exists"), target.display());
             return Err(Failure::new(exit::CANNOT_CREATE, "target-exists", what));
@@ -123,7 +128,7 @@ pub(crate) fn setup(args: &Setup, out: &mut Out) -> Done {
     }
     let ok = checks.iter().all(|c| c.reason.is_none());
     let mut text: String = checks.iter().map(Check::line).collect();
-    let (mut written, mut entry) = (None, None);
+    let mut written = None;
     if ok {
         let settings = toml(args)?;
         // What is written must be what the service accepts.
@@ -135,20 +140,26 @@ pub(crate) fn setup(args: &Setup, out: &mut Out) -> Done {
         }
         written = Some(args.output.display().to_string());
         text.push_str(&format!("✓ 已寫出設定檔 {}\n", args.output.display()));
-        if let Some(path) = &args.entry_out {
-            let der = make_entry(args, &sign, &enc, at).map_err(|e| failed(Trouble::from(e)))?;
+        for (path, code) in &entries {
+            let der = make_entry(args, code, &sign, &enc, at).map_err(|e| failed(Trouble::from(e)))?;
             write_new(path, &der, 0o644)?;
-            entry = Some(path.display().to_string());
+            text.push_str(&format!("✓ 已寫出登記檔 {}（信箱 {code}）\n", path.display()));
+        }
+        if !entries.is_empty() {
             text.push_str(&format!(
-                "✓ 已寫出登記檔 {}\n  交給註冊單位：先以電話或公函核對下列指紋，再請其 di-center registrar 副署\n  簽章憑證 SHA-256 {}\n  加密憑證 SHA-256 {}\n",
-                path.display(),
+                "  交給註冊單位：先以電話或公函核對下列指紋，再請其 di-center registrar 副署\n  簽章憑證 SHA-256 {}\n  加密憑證 SHA-256 {}\n",
                 fingerprint(&own),
                 fingerprint(&unwrap)
             ));
         }
+    } else {
+        entries.clear();
     }
+    let mut made = entries.iter().map(|(path, _)| path.display().to_string());
+    let entry = made.next();
+    let unit_entries = made.collect();
     if args.json {
-        out.json(&Made { ok, checks: &checks, config: written, entry })?;
+        out.json(&Made { ok, checks: &checks, config: written, entry, unit_entries })?;
     } else {
         out.text(&text)?;
     }
@@ -167,11 +178,28 @@ fn key_file(args: &Setup, key: &Path, certificate: Option<&PathBuf>) -> KeyFile 
     file
 }
 
-fn make_entry(args: &Setup, sign: &SoftKey, enc: &SoftKey, at: i64) -> Result<Vec<u8>, envelope::Error> {
+/// The entry files to write, each with its mailbox code: the organisation's first, then those of its units.
+fn mailboxes(args: &Setup) -> Vec<(PathBuf, String)> {
+    let Some(first) = &args.entry_out else { return Vec::new() };
+    let stem = first.file_stem().unwrap_or_default().to_string_lossy();
+    let unit = |unit: &config::value::Unit| {
+        (first.with_file_name(format!("{stem}-{unit}.entry")), format!("{}{unit}", args.code))
+    };
+    let own = (first.clone(), args.code.clone());
+    std::iter::once(own).chain(args.units.iter().map(unit)).collect()
+}
+
+fn make_entry(
+    args: &Setup,
+    code: &str,
+    sign: &SoftKey,
+    enc: &SoftKey,
+    at: i64,
+) -> Result<Vec<u8>, envelope::Error> {
     let certificate = SigningKey::certificate(enc);
     let chain = SigningKey::chain(enc);
     let entry = directory::Entry {
-        code: &args.code,
+        code,
         name: &args.name,
         enc: &certificate,
         enc_chain: &chain,
@@ -204,10 +232,15 @@ fn toml(args: &Setup) -> Result<String, Failure> {
          # 檢查：di-node --config 本檔 config check\n\n",
     );
     text.push_str(&format!(
-        "# 本機關\n[party]\ncode = {}\nname = {}\n\n",
+        "# 本機關\n[party]\ncode = {}\nname = {}\n",
         quoted(&args.code),
         quoted(&args.name)
     ));
+    if !args.units.is_empty() {
+        let units: Vec<String> = args.units.iter().map(|unit| quoted(&unit.to_string())).collect();
+        text.push_str(&format!("units = [{}]\n", units.join(", ")));
+    }
+    text.push('\n');
     if let Some(root) = &args.root {
         text.push_str(&format!(
             "# 資料夾：其下有 drop sent failed inbox archive state work\n[folders]\nroot = {}\n\n",

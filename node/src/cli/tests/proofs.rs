@@ -186,6 +186,30 @@ fn setup_writes_what_the_service_accepts_and_nothing_where_keys_are_mixed_up() {
     assert!(run(&pki.path("node.toml"), &["config", "show"]).1.contains("XC12345678"));
 }
 
+#[test]
+fn setup_writes_an_entry_for_each_unit_with_a_mailbox() {
+    let pki = Pki::new();
+    assert_eq!(pki.setup(SIGN, ENC, &["--unit", "U1"]).0, exit::USAGE);
+    fs::write(pki.path("m-U200000.entry"), "here before").unwrap();
+    let units = ["--unit", "U100000", "--unit", "U200000"];
+    assert_eq!(pki.setup(SIGN, ENC, &units).0, exit::CANNOT_CREATE);
+    assert!(!pki.path("node.toml").exists() && !pki.path("m.entry").exists());
+    fs::remove_file(pki.path("m-U200000.entry")).unwrap();
+
+    let (code, text) = pki.setup(SIGN, ENC, &units);
+    assert_eq!(code, exit::OK, "{text}");
+    let settings: config::NodeConfig = config::load(pki.path("node.toml")).unwrap();
+    assert_eq!(settings.party.units.len(), 2);
+    let anchors = envelope::trust::Anchors::from_pem(&fs::read(pki.path("ca.pem")).unwrap()).unwrap();
+    let files = ["m.entry", "m-U100000.entry", "m-U200000.entry"];
+    for (file, code) in files.iter().zip(settings.party.mailboxes()) {
+        let entry = fs::read(pki.path(file)).unwrap();
+        let entry = envelope::directory::verify_entry(&entry, &anchors, now()).unwrap();
+        assert_eq!(entry.code, code);
+        assert!(text.contains(file) && text.contains(&code), "{text}");
+    }
+}
+
 const ID: [u8; 16] = [0x5a; 16];
 const LETTER: &[u8] = "公文的位元組".as_bytes();
 
