@@ -57,7 +57,8 @@ pub(crate) struct Item {
     official: bool,
 }
 
-/// Does it: 0 if every file is valid or tolerated, 1 if one is invalid, 2 if one is unreadable.
+/// Does it: 0 if every file is valid or tolerated, 1 if one is invalid, 2 if one is unreadable, 66 if one is not there
+/// or may not be read.
 pub(crate) fn lint(args: &Lint, out: &mut Out) -> Done {
     let mut reports = Vec::new();
     let mut worst = exit::OK;
@@ -66,6 +67,8 @@ pub(crate) fn lint(args: &Lint, out: &mut Out) -> Done {
         worst = worst.max(match report.verdict.as_str() {
             "valid" | "tolerated" => exit::OK,
             "invalid" => exit::FAILED,
+            // Without its bytes a file has no encoding.
+            _ if report.encoding.is_none() => exit::NOT_FOUND,
             _ => exit::UNREADABLE,
         });
         if !args.json {
@@ -268,7 +271,8 @@ mod tests {
             &path("c.di"),
             &path("none.di"),
         ]);
-        assert_eq!(code, exit::UNREADABLE, "{text}");
+        assert_eq!(code, exit::NOT_FOUND, "{text}");
+        assert_eq!(run(&["di-node", "lint", &path("a.sw"), &path("c.di")]).0, exit::UNREADABLE);
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         let all = json.as_array().unwrap();
         assert_eq!(all.len(), 4);

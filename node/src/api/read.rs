@@ -88,7 +88,7 @@ pub fn outbox(store: &Store, query: &Query) -> Result<Page<OutRow>, Error> {
     loop {
         let rows = store.outbox(&filter)?;
         for row in rows.iter().filter(|row| wanted(&row.document)) {
-            documents.push(out_row(row));
+            documents.push(out_row(store, row)?);
             if documents.len() >= most {
                 let next = Some(cursor(row.document.claimed_at, row.document.key));
                 return Ok(Page { documents, next });
@@ -113,7 +113,18 @@ pub fn inbox(store: &Store, query: &Query) -> Result<Page<InRow>, Error> {
     let next = (rows.len() >= limit(query) as usize)
         .then(|| rows.last().map(|row| cursor(row.offered_at, row.id)))
         .flatten();
-    Ok(Page { documents: rows.iter().map(in_row).collect(), next })
+    let mut documents = Vec::new();
+    for row in &rows {
+        let mut shown = in_row(row);
+        if row.trouble.held
+            && row.state != Inbound::Quarantined
+            && let Some(found) = store.inbound(row.id)?
+        {
+            shown.reason = paused(&found.journal).or(shown.reason);
+        }
+        documents.push(shown);
+    }
+    Ok(Page { documents, next })
 }
 
 /// The one document that `name` means: see [`find`].
@@ -262,14 +273,27 @@ const fn priority(priority: Priority) -> &'static str {
     }
 }
 
-fn out_row(row: &OutboxRow) -> OutRow {
+fn out_row(store: &Store, row: &OutboxRow) -> Result<OutRow, Error> {
     let recipients = row.lines.iter().map(|(state, count)| Count {
         kind: "out".to_owned(),
         state: state.as_str().to_owned(),
         word: line_word(&row.document, *state).to_owned(),
         count: u64::from(*count),
     });
-    out_summary(&row.document, recipients.collect(), row.first_recipient.clone(), row.hints)
+    let mut shown = out_summary(&row.document, recipients.collect(), row.first_recipient.clone(), row.hints);
+    // A pause hides what the document waited for before: the person's reason is in its history.
+    if row.document.trouble.held
+        && let Some(found) = store.document(row.document.id)?
+    {
+        shown.reason = paused(&found.journal).or(shown.reason);
+    }
+    Ok(shown)
+}
+
+/// The reason that a person gave for the pause that a history ends with; `None` if no person paused it.
+fn paused(journal: &[store::journal::Entry]) -> Option<Reason> {
+    let last = journal.iter().rev().find(|e| matches!(e.event.as_str(), "held" | "released"))?;
+    if last.event == "held" { Reason::of(store::HELD, &last.detail) } else { None }
 }
 
 fn line_word(d: &DocumentRow, state: store::state::Line) -> &'static str {
@@ -319,8 +343,12 @@ fn out_document(found: &Outgoing) -> OutDocument {
     }
     let first = found.lines.first().map(|l| if l.name.is_empty() { &l.recipient } else { &l.name });
     let hints = u32::try_from(found.hints.len()).unwrap_or(u32::MAX);
+    let mut row = out_summary(d, recipients, first.cloned().unwrap_or_default(), hints);
+    if row.held {
+        row.reason = paused(&found.journal).or(row.reason);
+    }
     OutDocument {
-        row: out_summary(d, recipients, first.cloned().unwrap_or_default(), hints),
+        row,
         edition: d.about.edition.clone(),
         dated: d.about.dated.clone(),
         size: d.size,
@@ -381,8 +409,12 @@ fn in_row(row: &InboundRow) -> InRow {
 
 fn in_document(found: &Incoming) -> InDocument {
     let row = &found.inbound;
+    let mut shown = in_row(row);
+    if row.trouble.held && row.state != Inbound::Quarantined {
+        shown.reason = paused(&found.journal).or(shown.reason);
+    }
     InDocument {
-        row: in_row(row),
+        row: shown,
         edition: row.about.edition.clone(),
         dated: row.about.dated.clone(),
         size: if row.size == 0 { row.offer.length } else { row.size },

@@ -250,15 +250,19 @@ fn perform(
 ) -> Result<Document, read::Error> {
     let found = read::find(store, id)?;
     let now = crate::cli::now();
-    match (verb, found) {
-        (Verb::Hold, _) => store.hold(read::target(found), actor, why, now).wait()?,
-        (Verb::Release, _) => store.release(read::target(found), actor, why, now).wait()?,
+    let done = match (verb, found) {
+        (Verb::Hold, _) => store.hold(read::target(found), actor, why, now).wait(),
+        (Verb::Release, _) => store.release(read::target(found), actor, why, now).wait(),
         (Verb::Abandon, store::boxes::Found::Document(document)) => {
-            store.abandon(document, Vec::new(), actor, why, now).wait()?;
+            store.abandon(document, Vec::new(), actor, why, now).wait().map(drop)
         }
         (Verb::Abandon, store::boxes::Found::Inbound(..)) => return Err(read::Error::NotNow),
+    };
+    match done {
+        Ok(()) => read::document(store, id),
+        Err(store::Error::Moved { .. }) => Err(read::Error::NotNow),
+        Err(error) => Err(error.into()),
     }
-    read::document(store, id)
 }
 
 /// The name given, and the user id of the connection behind it.

@@ -35,7 +35,8 @@ pub(crate) fn show(args: &Show, config: Option<&Path>, out: &mut Out) -> Done {
     let id = args.what.rsplit(':').next().unwrap_or_default().split('@').next().unwrap_or_default();
     if id.is_empty() || id.len() > 40 || !id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
         let what = format!("{}：{}", words::what("file-not-found"), plain(&args.what));
-        return Err(Failure::new(exit::NOT_FOUND, "file-not-found", what));
+        let remedy = format!("{}；若是識別碼，只能是 0–9、a–f", words::remedy("file-not-found"));
+        return Err(Failure::new(exit::NOT_FOUND, "file-not-found", what).remedy(remedy));
     }
     let (settings, _) = settings(config)?;
     let document = Source::open(settings)?.document(&args.what)?;

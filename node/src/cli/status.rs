@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::source::{Source, settings};
 use super::{Civil, Done, Out, exit, now, rfc3339};
 use crate::api::read::Query;
-use crate::api::view::{InRow, OutRow, Overview, Page};
+use crate::api::view::{InRow, OutRow, Overview, Page, Reason};
 use crate::table::{Table, cut, plain};
 use crate::words::{BoxKind, STATES};
 
@@ -140,6 +140,9 @@ fn range(args: &Status, civil: &Civil, now: i64) -> Result<(i64, i64), Failure> 
         Some(text) => civil.read(text, now, true).ok_or_else(|| unclear(text))?,
         None => tonight,
     };
+    if since > until {
+        return Err(Failure::labelled(exit::USAGE, "time-order"));
+    }
     Ok((since, until))
 }
 
@@ -233,10 +236,7 @@ fn outbox_table(rows: &[OutRow], civil: &Civil, time: When) -> String {
             recipients(row),
             match (&row.duplicate_of, row.held) {
                 (Some(first), true) => format!("同 {}", short(first)),
-                _ => note(
-                    row.reason.as_ref().map(|r| r.what.as_str()),
-                    (row.hints > 0).then_some("可能另有紙本"),
-                ),
+                _ => note(why(row.reason.as_ref()).as_deref(), (row.hints > 0).then_some("可能另有紙本")),
             },
         ]);
     }
@@ -268,7 +268,7 @@ fn inbox_table(rows: &[InRow], civil: &Civil, time: When) -> String {
             sender.clone(),
             row.number.clone(),
             row.subject.clone(),
-            note(row.reason.as_ref().map(|r| r.what.as_str()), marks),
+            note(why(row.reason.as_ref()).as_deref(), marks),
         ]);
     }
     format!("收文匣（{} 件）\n{}\n", rows.len(), table.render())
@@ -308,6 +308,14 @@ fn recipients(row: &OutRow) -> String {
         [_] => format!("{total} 個：{}…", row.first_recipient),
         many => many.iter().map(|c| format!("{} {}", c.word, c.count)).collect::<Vec<_>>().join("、"),
     }
+}
+
+/// The sentence of a reason; of a person's pause also what the person said.
+fn why(reason: Option<&Reason>) -> Option<String> {
+    reason.map(|r| match r.label.as_str() {
+        store::HELD if !r.detail.is_empty() => format!("{}：{}", r.what, r.detail),
+        _ => r.what.clone(),
+    })
 }
 
 fn note(reason: Option<&str>, mark: Option<&str>) -> String {

@@ -167,6 +167,15 @@ fn the_second_press_of_send_is_held_and_released_by_a_person_whose_name_is_kept(
     assert!(!text.contains("檢查不合"), "{text}");
     assert!(bench.run(&["status", "--state", "已放棄"]).1.contains("b2b2b2b2"));
     assert!(!bench.run(&["status", "--state", "未送出"]).1.contains("b2b2b2b2"));
+    // A pause is told with the person's reason, also where the document already waited for something.
+    assert_eq!(bench.run(&["hold", "a1", "--reason", "等核示"]).0, exit::OK);
+    for args in [&["status"][..], &["show", "a1"]] {
+        let (_, text) = bench.run(args);
+        assert!(text.contains("暫停") && text.contains("等核示"), "{text}");
+        assert!(!text.contains("等候與交換中心連線"), "{text}");
+    }
+    assert_eq!(bench.run(&["status", "--since", "2026-11-22", "--until", "2026-11-21"]).0, exit::USAGE);
+    assert_eq!(bench.run(&["lint", "no-such-file.di"]).0, exit::NOT_FOUND);
     // Nobody acts in the node's own name.
     assert_eq!(bench.run(&["hold", "a1", "--actor", "node"]).0, exit::FAILED);
 }

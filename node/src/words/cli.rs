@@ -4,7 +4,7 @@ use super::{Words, w};
 
 pub(super) const WORDS: &[Words] = &[
     w("usage", "用法錯誤", "以 di-node --help 或 di-node 命令 --help 查看用法"),
-    w("file-not-found", "找不到檔案", "檢查路徑；識別碼只能是 0–9、a–f"),
+    w("file-not-found", "找不到檔案", "檢查路徑與檔名"),
     w("file-not-readable", "檔案無法讀取", "檢查權限；資料夾請改為指定其中的檔案"),
     w("id-ambiguous", "有多件公文的識別碼以此開頭", "多寫幾碼識別碼"),
     w("service-down", "節點服務沒有執行", "以 di-node run 或 systemctl start di-node 啟動服務後再試"),
@@ -15,6 +15,7 @@ pub(super) const WORDS: &[Words] = &[
     w("target-exists", "目的地已經存在，不覆寫", "改用另一個名稱，或先移走原有的檔案"),
     w("target-failed", "無法寫入目的地", "檢查資料夾是否存在、權限與磁碟空間"),
     w("time-unclear", "看不懂這個時間", "寫成 2026-11-21、\"2026-11-21 08:30\"、今天、昨天或 7d"),
+    w("time-order", "--since 晚於 --until", "把較早的時間寫在 --since，較晚的寫在 --until"),
     w("state-unknown", "沒有這個狀態", "可用的狀態見 docs/manual.md 的狀態表，寫中文或英文代號皆可"),
     w(
         "kind-unknown",
