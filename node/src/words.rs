@@ -64,6 +64,16 @@ pub fn remedy(label: &str) -> String {
         .map_or_else(|| "請更新程式；若仍發生，請附上代號回報".to_owned(), |words| words.remedy.to_owned())
 }
 
+/// What the sender can do about a document that came back for this reason: about the format the words for all fit; the
+/// others speak to the receiver.
+#[must_use]
+pub fn returned_remedy(label: &str) -> String {
+    match di::WORDS.iter().find(|words| words.label == label) {
+        Some(words) => words.remedy.to_owned(),
+        None => "改正後重送或補送紙本".to_owned(),
+    }
+}
+
 /// Both as running text: `what。remedy。`
 #[must_use]
 pub fn explain(label: &str) -> String {
@@ -132,6 +142,12 @@ mod tests {
                 assert!(text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)), "{}", words.label);
             }
         }
+    }
+
+    #[test]
+    fn what_came_back_is_told_to_the_sender() {
+        assert_eq!(returned_remedy("scan-refused"), "改正後重送或補送紙本");
+        assert_eq!(returned_remedy("element-missing"), remedy("element-missing"));
     }
 
     #[test]

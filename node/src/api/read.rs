@@ -281,6 +281,14 @@ fn out_row(store: &Store, row: &OutboxRow) -> Result<OutRow, Error> {
         count: u64::from(*count),
     });
     let mut shown = out_summary(&row.document, recipients.collect(), row.first_recipient.clone(), row.hints);
+    // Why it came back is written at its lines.
+    if row.document.word == Word::Returned
+        && shown.reason.is_none()
+        && let Some(found) = store.document(row.document.id)?
+    {
+        shown.reason =
+            found.lines.iter().filter(|l| l.state == store::state::Line::Returned).find_map(line_reason);
+    }
     // A pause hides what the document waited for before: the person's reason is in its history.
     if row.document.trouble.held
         && let Some(found) = store.document(row.document.id)?
@@ -288,6 +296,15 @@ fn out_row(store: &Store, row: &OutboxRow) -> Result<OutRow, Error> {
         shown.reason = paused(&found.journal).or(shown.reason);
     }
     Ok(shown)
+}
+
+/// Why a line is as it is; of one that came back with what the sender can do.
+fn line_reason(line: &outbound::LineRow) -> Option<Reason> {
+    let mut reason = Reason::of(&line.label, &line.detail)?;
+    if line.state == store::state::Line::Returned {
+        reason.remedy = words::returned_remedy(&line.label);
+    }
+    Some(reason)
 }
 
 /// The reason that a person gave for the pause that a history ends with; `None` if no person paused it.
@@ -364,7 +381,7 @@ fn out_document(found: &Outgoing) -> OutDocument {
                 state: line.state.as_str().to_owned(),
                 word: line_word(d, line.state).to_owned(),
                 // What keeps a line from moving is written at its part.
-                reason: Reason::of(&line.label, &line.detail).or_else(|| {
+                reason: line_reason(line).or_else(|| {
                     let part = found.parts.iter().find(|p| p.id == line.part && !p.settled)?;
                     reason(&part.trouble)
                 }),
