@@ -278,6 +278,10 @@ mod tests {
         it.document.trouble.detail = "函稿 1.di:12:3 /函 主旨".into();
         let at = write(&config, &it, 0).unwrap();
         assert_eq!(Path::new(&at), config.folders.failed.join("函稿1-abababab.txt"));
+        for (made, most) in [(Path::new(&at), 0o640), (config.folders.failed.as_path(), 0o750)] {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&made.metadata().unwrap().permissions());
+            assert_eq!(mode & 0o777 & !most, 0, "{} is closed to others", made.display());
+        }
         let bytes = std::fs::read(&at).unwrap();
         assert!(bytes.starts_with(b"\xef\xbb\xbf"), "for plain editors");
         let text = String::from_utf8(bytes).unwrap();

@@ -102,6 +102,11 @@ struct Made<'a> {
 /// Does it.
 pub(crate) fn setup(args: &Setup, out: &mut Out) -> Done {
     let mut entries = mailboxes(args);
+    if let Some(twice) =
+        args.units.iter().enumerate().find(|(n, unit)| args.units.iter().skip(n + 1).any(|u| u == *unit))
+    {
+        return Err(Failure::new(exit::USAGE, "usage", format!("--unit {} 寫了兩次", twice.1)));
+    }
     for target in std::iter::once(&args.output).chain(entries.iter().map(|(path, _)| path)) {
         if target.exists() {
             let what = format!("{}：{}", crate::words::what("target-exists"), target.display());

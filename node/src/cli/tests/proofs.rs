@@ -190,6 +190,7 @@ fn setup_writes_what_the_service_accepts_and_nothing_where_keys_are_mixed_up() {
 fn setup_writes_an_entry_for_each_unit_with_a_mailbox() {
     let pki = Pki::new();
     assert_eq!(pki.setup(SIGN, ENC, &["--unit", "U1"]).0, exit::USAGE);
+    assert_eq!(pki.setup(SIGN, ENC, &["--unit", "U100000", "--unit", "U100000"]).0, exit::USAGE);
     fs::write(pki.path("m-U200000.entry"), "here before").unwrap();
     let units = ["--unit", "U100000", "--unit", "U200000"];
     assert_eq!(pki.setup(SIGN, ENC, &units).0, exit::CANNOT_CREATE);
