@@ -194,7 +194,11 @@ fn recipients(out: &mut String, lines: &[LineRow], document: Document, civil: &C
             for detail in line.detail.lines().filter(|l| !l.trim().is_empty()) {
                 let _ = writeln!(out, "    細節：{detail}");
             }
-            let _ = writeln!(out, "    處理：{}", words::remedy(&line.label));
+            let remedy = match line.state {
+                Line::Returned => words::returned_remedy(&line.label),
+                _ => words::remedy(&line.label),
+            };
+            let _ = writeln!(out, "    處理：{remedy}");
         }
     }
 }

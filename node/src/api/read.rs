@@ -363,6 +363,10 @@ fn out_document(found: &Outgoing) -> OutDocument {
     let mut row = out_summary(d, recipients, first.cloned().unwrap_or_default(), hints);
     if row.held {
         row.reason = paused(&found.journal).or(row.reason);
+    } else if row.reason.is_none() {
+        // What keeps a part from the center keeps the document.
+        let stuck = found.parts.iter().find(|part| !part.settled && !part.trouble.label.is_empty());
+        row.reason = stuck.and_then(|part| Reason::of(&part.trouble.label, &part.trouble.detail));
     }
     OutDocument {
         row,
