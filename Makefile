@@ -19,7 +19,7 @@ deps:
 	@scripts/install-missing cc=gcc cc=libc6-dev
 
 deps-test: deps
-	@scripts/install-missing openssl=openssl xmllint=libxml2-utils unzip=unzip python3=python3 kill=procps
+	@scripts/install-missing openssl=openssl xmllint=libxml2-utils unzip=unzip python3=python3 ps=procps
 
 build: deps
 	$(CARGO) build --locked --release -p node -p center
