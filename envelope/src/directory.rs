@@ -66,7 +66,7 @@ pub fn make(entry: &Entry<'_>, key: &dyn SigningKey, at: i64) -> Result<Vec<u8>,
     if i64::try_from(entry.number).is_err() {
         return Err(Error::Argument { what: "an entry number over 63 bits" });
     }
-    let sign = key.certificate();
+    let sign = key.certificate()?;
     let organisation_oid =
         sign.organisation_oid().map(|oid| tlv::element(tlv::UTF8_STRING, &[oid.as_bytes()]));
     let content = tlv::element(

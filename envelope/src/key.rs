@@ -66,7 +66,10 @@ impl KeyError {
 /// A private key that signs. One operation may take a second and calls may come from any thread.
 pub trait SigningKey: Send + Sync {
     /// The certificate of the key.
-    fn certificate(&self) -> Certificate;
+    ///
+    /// # Errors
+    /// [`KeyErrorKind::Absent`] for a card that was never seen: it is not known yet whose key that will be.
+    fn certificate(&self) -> Result<Certificate, KeyError>;
     /// The CA certificates above it that are known, without the anchor if possible; order does not matter.
     fn chain(&self) -> Vec<Certificate>;
     /// The RSASSA-PKCS1-v1_5 signature (RFC 8017 §8.2) over a SHA-256 digest; as long as the key's modulus.
@@ -76,7 +79,10 @@ pub trait SigningKey: Send + Sync {
 /// A private key that unwraps content keys.
 pub trait UnwrapKey: Send + Sync {
     /// The certificate of the key; recipients are matched by its issuer and serial number.
-    fn certificate(&self) -> Certificate;
+    ///
+    /// # Errors
+    /// [`KeyErrorKind::Absent`] for a card that was never seen.
+    fn certificate(&self) -> Result<Certificate, KeyError>;
     /// The wrapped bytes. A ciphertext that does not decrypt is [`KeyErrorKind::Refused`].
     fn unwrap(&self, scheme: WrapScheme, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError>;
 }

@@ -85,7 +85,7 @@ fn sign(
     extra: &[Certificate],
     at: i64,
 ) -> Result<Vec<u8>, Error> {
-    let certificate = key.certificate();
+    let certificate = key.certificate()?;
     let attributes = [
         attribute(oid::ATTR_CONTENT_TYPE, &tlv::oid(&content_type))?,
         attribute(oid::ATTR_MESSAGE_DIGEST, &tlv::element(tlv::OCTET_STRING, &[digest]))?,

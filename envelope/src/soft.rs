@@ -74,6 +74,11 @@ impl SoftKey {
         Self::from_pkcs8(key, passphrase, certificates.unwrap_or(key))
     }
 
+    /// The certificate of the key, which for a file is always known.
+    pub fn own_certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
     fn assemble(pkcs8: &[u8], mut certificates: Vec<Certificate>) -> Result<Self, Error> {
         let unusable = |_| Error::KeyFile { what: "not an RSA key of 2048 to 8192 bits" };
         let pair = KeyPair::from_pkcs8(pkcs8).map_err(unusable)?;
@@ -98,8 +103,8 @@ impl core::fmt::Debug for SoftKey {
 }
 
 impl SigningKey for SoftKey {
-    fn certificate(&self) -> Certificate {
-        self.certificate.clone()
+    fn certificate(&self) -> Result<Certificate, KeyError> {
+        Ok(self.certificate.clone())
     }
 
     fn chain(&self) -> Vec<Certificate> {
@@ -116,8 +121,8 @@ impl SigningKey for SoftKey {
 }
 
 impl UnwrapKey for SoftKey {
-    fn certificate(&self) -> Certificate {
-        self.certificate.clone()
+    fn certificate(&self) -> Result<Certificate, KeyError> {
+        Ok(self.certificate.clone())
     }
 
     fn unwrap(&self, scheme: WrapScheme, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {

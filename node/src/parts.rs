@@ -63,7 +63,9 @@ impl Parts {
 
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("sign", &self.sign.certificate().subject()).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("sign", &self.sign.certificate().map(|c| c.subject().to_owned()))
+            .finish_non_exhaustive()
     }
 }
 

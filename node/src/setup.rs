@@ -120,7 +120,7 @@ pub(crate) fn setup(args: &Setup, out: &mut Out) -> Done {
     let at = now();
     checks.push(inspect::certificate("簽章金鑰與憑證", &sign, Some(&anchors), Purpose::Sign, at));
     checks.push(inspect::certificate("加密金鑰與憑證", &enc, Some(&anchors), Purpose::Encrypt, at));
-    let (own, unwrap) = (SigningKey::certificate(&sign), SigningKey::certificate(&enc));
+    let (own, unwrap) = (sign.own_certificate(), enc.own_certificate());
     inspect::same_organisation(&own, &unwrap, &mut checks);
     if let Some(expected) = &args.organisation_oid
         && own.organisation_oid() != Some(expected)
@@ -201,7 +201,7 @@ fn make_entry(
     enc: &SoftKey,
     at: i64,
 ) -> Result<Vec<u8>, envelope::Error> {
-    let certificate = SigningKey::certificate(enc);
+    let certificate = enc.own_certificate();
     let chain = SigningKey::chain(enc);
     let entry = directory::Entry {
         code,

@@ -166,7 +166,7 @@ impl World {
     #[must_use]
     pub fn entry(&self, code: &str, name: &str, enc: &str, number: u64) -> Vec<u8> {
         let sign = self.key(&format!("{code}.sign"));
-        let enc = envelope::UnwrapKey::certificate(&self.key(&format!("{code}.{enc}")));
+        let enc = self.key(&format!("{code}.{enc}")).own_certificate().clone();
         let chain: Vec<Certificate> = SigningKey::chain(&sign);
         let entry =
             envelope::directory::Entry { code, name, enc: &enc, enc_chain: &chain, oaep: true, number };

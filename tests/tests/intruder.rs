@@ -5,9 +5,9 @@
 use std::io::Write;
 
 use config::Transport;
+use envelope::SigningKey;
 use envelope::container::{Addressee, Draft, Exchange, Role, UnitFile, measure};
 use envelope::sealed::Recipient;
-use envelope::{SigningKey, UnwrapKey};
 use node::link::{Cursors, Link};
 use node::parts::Parts;
 use store::state::{Inbound, Word};
@@ -60,7 +60,7 @@ impl Intruder {
             let (key, crt) = (read(&format!("{name}.key.pem")), read(&format!("{name}.crt.pem")));
             envelope::soft::SoftKey::from_file(&key, None, Some(&crt)).unwrap()
         };
-        let victim = UnwrapKey::certificate(&key("XC00000002.enc"));
+        let victim = key("XC00000002.enc").own_certificate().clone();
         Self { link, parts, stranger: key("stranger"), victim, folder: tempfile::tempdir().unwrap() }
     }
 

@@ -3,7 +3,7 @@
 use super::{BUFFER, CIPHERTEXT, MAX_RECIPIENTS, NULL, TAG, wrap_algorithm};
 use crate::error::Error;
 use crate::gcm::{Gcm, MAX_PLAINTEXT};
-use crate::key::{Certificate, KeyErrorKind, UnwrapKey, WrapScheme};
+use crate::key::{Certificate, KeyError, KeyErrorKind, UnwrapKey, WrapScheme};
 use crate::tlv::{self, Der};
 use crate::{Digest, digest_of, oid, signed};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -49,8 +49,12 @@ pub fn open(
     source.enclosing(tlv::SEQUENCE)?;
     source.exactly(&tlv::unsigned(tlv::INTEGER, 0), "another version, or originatorInfo")?;
     let mut infos_left = source.begin(tlv::SET)?;
-    let certificates: Vec<Certificate> = keys.iter().map(|k| k.certificate()).collect();
-    let ours: Vec<Vec<u8>> = certificates.iter().map(signed::issuer_and_serial_der).collect();
+    // A card that was never seen matches nobody, and its absence is remembered: the message may be for it.
+    let certificates: Vec<Result<Certificate, KeyError>> = keys.iter().map(|k| k.certificate()).collect();
+    let ours: Vec<Vec<u8>> = certificates
+        .iter()
+        .map(|known| known.as_ref().map(signed::issuer_and_serial_der).unwrap_or_default())
+        .collect();
     let mut count = 0;
     while infos_left > 0 {
         count += 1;
@@ -81,10 +85,11 @@ pub fn open(
         return Err(malformed("the ciphertext does not end where the tag begins"));
     }
     if wrapped.is_empty() {
-        return Err(Error::NotForUs);
+        let unknown = certificates.into_iter().find_map(Result::err);
+        return Err(unknown.map_or(Error::NotForUs, Error::Key));
     }
     let (position, content_key) = unwrap(keys, &wrapped)?;
-    let key = certificates.get(position).cloned().ok_or(Error::NotForUs)?;
+    let key = certificates.into_iter().nth(position).ok_or(Error::NotForUs)??;
 
     let mut gcm = Gcm::new(&content_key, &nonce);
     let mut hash = Context::new(&SHA256);

@@ -106,8 +106,8 @@ fn streams_64_mib_with_constant_buffers() {
 struct Odd(Result<Vec<u8>, KeyErrorKind>);
 
 impl UnwrapKey for Odd {
-    fn certificate(&self) -> Certificate {
-        PKI.receiver_enc.cert.clone()
+    fn certificate(&self) -> Result<Certificate, KeyError> {
+        Ok(PKI.receiver_enc.cert.clone())
     }
     fn unwrap(&self, _: WrapScheme, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         self.0.clone().map(Zeroizing::new).map_err(|kind| KeyError::new(kind, "test"))
@@ -276,4 +276,25 @@ fn the_callers_own_mistakes_are_ours() {
     assert!(sealer.finish().is_err());
     let mut sealer = Sealer::new(Vec::new(), 3, &one).unwrap();
     assert!(sealer.write_all(b"abcd").is_err());
+}
+
+/// A card that was never seen.
+struct Unseen;
+
+impl UnwrapKey for Unseen {
+    fn certificate(&self) -> Result<Certificate, KeyError> {
+        Err(KeyError::new(KeyErrorKind::Absent, "test"))
+    }
+    fn unwrap(&self, _: WrapScheme, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        Err(KeyError::new(KeyErrorKind::Absent, "test"))
+    }
+}
+
+#[test]
+fn what_may_be_for_a_card_that_is_not_there_waits_and_is_not_sent_back() {
+    let bytes = sealed(b"plain", &[to(&PKI.receiver_enc, false)]);
+    let error = opened(&bytes, &[&PKI.sender.key, &Unseen]).unwrap_err();
+    assert_eq!((error.label(), error.fault(), error.class()), ("key-absent", Fault::Ours, Class::Wait));
+    // A key that fits is used, whatever else is missing.
+    assert_eq!(opened(&bytes, &[&Unseen, &PKI.receiver_enc.key]).unwrap(), b"plain");
 }

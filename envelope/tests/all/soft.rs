@@ -10,7 +10,7 @@ fn openssl(dir: &Path, args: &str) {
 
 /// Signs and unwraps: so the key is whole and belongs to its certificate.
 fn works(key: &SoftKey) {
-    assert_eq!(SigningKey::certificate(key), PKI.sender.cert);
+    assert_eq!(key.own_certificate(), &PKI.sender.cert);
     let signed =
         envelope::signed::sign_attached(key, envelope::oid::LOGIN, b"x", &[], crate::common::AT).unwrap();
     envelope::signed::check_attached(&signed, envelope::oid::LOGIN, 1 << 20).unwrap();

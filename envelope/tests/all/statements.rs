@@ -129,8 +129,8 @@ fn a_card_that_answers_wrongly_is_found_out_before_anything_leaves() {
     /// The sender's certificate with another key behind it.
     struct Swapped;
     impl SigningKey for Swapped {
-        fn certificate(&self) -> Certificate {
-            PKI.sender.cert.clone()
+        fn certificate(&self) -> Result<Certificate, envelope::KeyError> {
+            Ok(PKI.sender.cert.clone())
         }
         fn chain(&self) -> Vec<Certificate> {
             vec![]

@@ -143,7 +143,7 @@ impl Inner {
         let kept: Kept = serde_json::from_slice(&bytes).ok()?;
         let ours = kept.member == self.member
             && kept.center == self.center
-            && kept.certificate == self.key.certificate().der();
+            && self.key.certificate().is_ok_and(|own| own.der() == kept.certificate);
         let key = SessionKey::from_pkcs8(&kept.key).ok()?;
         let credential = Arc::new(Credential { statement: kept.statement.clone(), key });
         ours.then_some(Current { credential, not_before: kept.not_before, not_after: kept.not_after })
@@ -151,11 +151,12 @@ impl Inner {
 
     /// A failure costs one card operation after the next start, nothing else.
     fn save(&self, current: &Current) {
+        let Ok(certificate) = self.key.certificate() else { return };
         let saved = current.credential.key.to_pkcs8().map(|key| {
             let kept = Kept {
                 member: self.member.clone(),
                 center: self.center.clone(),
-                certificate: self.key.certificate().der().to_vec(),
+                certificate: certificate.der().to_vec(),
                 not_before: current.not_before,
                 not_after: current.not_after,
                 key: key.to_vec(),

@@ -63,7 +63,7 @@ static PKI: LazyLock<Pki> = LazyLock::new(|| {
 struct Card(AtomicUsize);
 
 impl SigningKey for Card {
-    fn certificate(&self) -> Certificate {
+    fn certificate(&self) -> Result<Certificate, KeyError> {
         SigningKey::certificate(&PKI.member)
     }
     fn chain(&self) -> Vec<Certificate> {

@@ -74,7 +74,7 @@ pub(crate) fn settings(settings: &NodeConfig, now: i64) -> Vec<Check> {
     for file in &settings.keys.unwrap {
         let unwrap = key("加密金鑰", file, members.as_ref(), Purpose::Encrypt, now, &mut checks);
         if let (Some(sign), Some(unwrap)) = (&sign, &unwrap) {
-            same_organisation(&SigningKey::certificate(sign), &SigningKey::certificate(unwrap), &mut checks);
+            same_organisation(sign.own_certificate(), unwrap.own_certificate(), &mut checks);
         }
     }
     folders(settings, &mut checks);
@@ -207,11 +207,11 @@ pub(crate) fn certificate(
     purpose: Purpose,
     now: i64,
 ) -> Check {
-    let own = SigningKey::certificate(key);
+    let own = key.own_certificate();
     let judged = match anchors {
-        Some(anchors) => trust::chain(&own, &SigningKey::chain(key), anchors, purpose, now).map(|_| ()),
-        None if !trust::fits(&own, purpose) => Err(Error::WrongUsage { subject: own.subject().to_owned() }),
-        None => trust::valid_at(&own, now),
+        Some(anchors) => trust::chain(own, &SigningKey::chain(key), anchors, purpose, now).map(|_| ()),
+        None if !trust::fits(own, purpose) => Err(Error::WrongUsage { subject: own.subject().to_owned() }),
+        None => trust::valid_at(own, now),
     };
     match judged {
         Err(error) => Check::bad(name, error.label(), own.subject()),
@@ -219,7 +219,7 @@ pub(crate) fn certificate(
             let days = own.not_after().saturating_sub(now) / DAY;
             let soon = if days < FEW_DAYS { "，請儘早換發" } else { "" };
             let until = Civil::local().second(own.not_after());
-            Check::good(name, format!("{}；有效至 {until}（還有 {days} 天{soon}）", describe(&own)))
+            Check::good(name, format!("{}；有效至 {until}（還有 {days} 天{soon}）", describe(own)))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use envelope::container::{Addressee, Draft, Exchange, Role, UnitFile, measure};
 use envelope::receipt::{Receipt, ReceiptLine};
 use envelope::soft::SoftKey;
-use envelope::{Certificate, Digest, SigningKey, UnwrapKey};
+use envelope::{Certificate, Digest, SigningKey};
 use tests::pki::MEMBERS;
 use tests::world::{Unit, World, now};
 use wire::login::CredentialFuture;
@@ -27,7 +27,7 @@ pub(crate) fn key(world: &World, name: &str) -> SoftKey {
 }
 
 pub(crate) fn encryption(world: &World, member: usize) -> Certificate {
-    UnwrapKey::certificate(&key(world, &format!("{}.enc", code(member))))
+    key(world, &format!("{}.enc", code(member))).own_certificate().clone()
 }
 
 /// A login statement signed by that key, with the session key that it names.
