@@ -1,15 +1,21 @@
 //! From the tree to a [`Letter`] or [`Roster`], whatever the order: what is known is taken, what is not is kept as extra.
+//!
+//! Every text that is taken is marked; in the end, what is not marked goes into [`Letter::extra`], so that no text is lost.
+//! Where something stands more often than a letter can hold, the first is taken.
 
+mod lists;
+
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use roxmltree::Node;
 
 use crate::check_file_name;
 use crate::letter::{
-    Attachments, Classification, Entry, Extra, Item, Letter, Name, Number, Paragraph, Person, Recipient,
+    Attachments, Classification, Extra, Item, Letter, Name, Number, Opinion, Paragraph, Recipient, When,
 };
 use crate::model::Kind;
-use crate::roster::{Line, Party, Roster, attachments_word};
+use crate::roster::{Party, Roster};
 use crate::validate::{Entities, attachment_tokens, name_of, text_of};
 
 /// The child elements with their names.
@@ -21,132 +27,45 @@ fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
     elements(node).find(|(known, _)| *known == name).map(|(_, child)| child)
 }
 
-fn child_text(node: Node<'_, '_>, name: &str) -> Option<String> {
-    child(node, name).map(text_of)
-}
-
 /// An attribute with blanks at both ends removed, as for all types but CDATA.
 fn token(node: Node<'_, '_>, name: &str) -> Option<String> {
     node.attribute(name).map(|value| value.trim_matches(' ').to_owned()).filter(|value| !value.is_empty())
 }
 
-/// 文字 in an element such as 主旨; text directly in it if there is none.
-fn inner_text(node: Node<'_, '_>) -> String {
-    child_text(node, "文字").unwrap_or_else(|| text_of(node))
+fn coded(node: Node<'_, '_>, default: &str) -> String {
+    token(node, "代碼").unwrap_or_else(|| default.to_owned())
 }
 
 pub(crate) fn letter(kind: Kind, root: Node<'_, '_>, entities: &Entities<'_>) -> Letter {
+    let taker = Taker { entities, taken: RefCell::default() };
     let mut letter = Letter::new(kind);
     letter.category.clear();
+    letter.priority.clear();
     for (name, node) in elements(root) {
-        match name {
-            "發文機關" | "單位" | "機關" => letter.senders.push(party(node)),
-            "函類別" => letter.category = token(node, "代碼").unwrap_or_else(|| "函".to_owned()),
-            "令類別" => letter.category = token(node, "代碼").unwrap_or_else(|| "獎懲令".to_owned()),
-            "地址" => letter.address = text_of(node),
-            "聯絡方式" => letter.contacts.push(text_of(node)),
-            "聯絡人及電話" => letter.contacts.extend(elements(node).map(|(_, part)| text_of(part))),
-            "受文者" => letter.recipient = recipient(node, entities),
-            "發文日期" => letter.date = child_text(node, "年月日").unwrap_or_else(|| text_of(node)),
-            "年月日" => letter.date = text_of(node),
-            "發文字號" => letter.numbers.push(number(node)),
-            "文號" => letter.numbers.push(parts(String::new(), Some(node))),
-            "速別" => letter.priority = token(node, "代碼").unwrap_or_else(|| "普通件".to_owned()),
-            "密等及解密條件或保密期限" | "密等及解密條件" => {
-                letter.classification = classification(node)
-            }
-            "密等" => letter.classification.level = level(node),
-            "擬辦方式" => letter.handling = Some(token(node, "代碼").unwrap_or_else(|| "1".to_owned())),
-            "附件" => attach(&mut letter.attachments, node, entities),
-            "主旨" | "開會事由" | "會勘事由" | "案情摘要" => letter.subject = inner_text(node),
-            "段落" => letter.paragraphs.push(paragraph(node)),
-            "備註" => letter
-                .paragraphs
-                .extend(elements(node).filter(|(name, _)| *name == "段落").map(|(_, part)| paragraph(part))),
-            "正本" | "出席者" => entries(node, &mut letter.originals),
-            "副本" | "列席者" => entries(node, &mut letter.copies),
-            "敬陳" => letter.submitted_to = persons(node),
-            "署名" => letter.signatures.push(text_of(node)),
-            _ => letter.extra.push(Extra { name: name.to_owned(), text: all_text(node) }),
+        if !taker.part(&mut letter, name, node) && !taker.notice_part(&mut letter, name, node) {
+            taker.mark(node, Node::descendants);
+            letter.extra.push(Extra { name: name.to_owned(), text: all_text(node) });
         }
     }
+    taker.leftovers(root, &mut letter.extra);
     letter
 }
 
+pub(crate) fn roster(root: Node<'_, '_>) -> Roster {
+    let entities = Entities::new();
+    Roster { lines: Taker { entities: &entities, taken: RefCell::default() }.lines(root) }
+}
+
+/// All text in an element; its attributes' values if there is none.
 fn all_text(node: Node<'_, '_>) -> String {
-    let texts: Vec<&str> = node
-        .descendants()
-        .filter_map(|part| part.is_text().then(|| part.text()).flatten())
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .collect();
-    texts.join(" ")
-}
-
-fn party(node: Node<'_, '_>) -> Party {
-    let mut party = Party { name: Name::Text(text_of(node)), code: String::new(), unit: None };
-    for (name, node) in elements(node) {
-        match name {
-            "機關代碼" => party.code = text_of(node),
-            "單位代碼" => party.unit = Some(text_of(node)),
-            _ => {
-                if let Some(name) = named(name, node) {
-                    party.name = name;
-                } else if let ("職稱", Name::Person { title, .. }) = (name, &mut party.name) {
-                    *title = Some(text_of(node));
-                }
-            }
-        }
+    let joined = |texts: Vec<&str>| texts.join(" ");
+    let texts = node.descendants().filter_map(|part| part.is_text().then(|| part.text()).flatten());
+    let texts = joined(texts.map(str::trim).filter(|text| !text.is_empty()).collect());
+    if texts.is_empty() {
+        let attributes = node.descendants().flat_map(|part| part.attributes());
+        return joined(attributes.map(|one| one.value().trim()).filter(|text| !text.is_empty()).collect());
     }
-    party
-}
-
-/// The element that starts an entry of a flat list, as a name.
-fn named(name: &str, node: Node<'_, '_>) -> Option<Name> {
-    match name {
-        "全銜" => Some(Name::Organisation(text_of(node))),
-        "單位名" => Some(Name::Unit(text_of(node))),
-        "總稱" => Some(Name::Group(text_of(node))),
-        "姓名" => Some(Name::Person { name: text_of(node), title: None }),
-        _ => None,
-    }
-}
-
-fn recipient(node: Node<'_, '_>, entities: &Entities<'_>) -> Option<Recipient> {
-    if let Some(table) = child(node, "交換表") {
-        let entity = table.attribute("交換表單").unwrap_or_default().trim_matches(' ');
-        let file = entities.get(entity).map(|entity| entity.file.clone());
-        return Some(Recipient::Roster { text: text_of(table), file });
-    }
-    if let Some(line) = lines(node).into_iter().next() {
-        return Some(Recipient::One(Box::new(line)));
-    }
-    let text = text_of(node);
-    (!text.is_empty()).then_some(Recipient::Text(text))
-}
-
-fn number(node: Node<'_, '_>) -> Number {
-    match (child(node, "文號"), child_text(node, "文字")) {
-        (None, Some(text)) => Number::Text(text),
-        (None, None) if child(node, "字").is_none() => Number::Text(text_of(node)),
-        (inner, _) => parts(child_text(node, "字").unwrap_or_default(), inner),
-    }
-}
-
-fn parts(word: String, node: Option<Node<'_, '_>>) -> Number {
-    let part = |name| node.and_then(|node| child_text(node, name)).unwrap_or_default();
-    let branch = part("支號");
-    let none = branch.chars().all(|character| matches!(character, '0' | '０'));
-    Number::Parts { word, year: part("年度"), serial: part("流水號"), branch: (!none).then_some(branch) }
-}
-
-fn classification(node: Node<'_, '_>) -> Classification {
-    let condition = child_text(node, "解密條件或保密期限").or_else(|| child_text(node, "解密條件"));
-    Classification { level: child(node, "密等").and_then(level), condition: condition.unwrap_or_default() }
-}
-
-fn level(node: Node<'_, '_>) -> Option<String> {
-    token(node, "代碼").or_else(|| Some(text_of(node))).filter(|level| !matches!(level.as_str(), "" | "普通"))
+    texts
 }
 
 /// The file names that 附件名 leads to: entity first, then file name.
@@ -161,111 +80,271 @@ pub(crate) fn attachment_files<'a>(
     })
 }
 
-fn attach(attachments: &mut Attachments, node: Node<'_, '_>, entities: &Entities<'_>) {
-    let caption = child_text(node, "文字").unwrap_or_default();
-    if attachments.caption.is_empty() {
-        attachments.caption = caption;
-    }
-    let mut seen: HashSet<String> = attachments.files.iter().cloned().collect();
-    for (_, node) in elements(node).filter(|(name, _)| *name == "附件檔名") {
-        for file in attachment_files(node.attribute("附件名").unwrap_or_default(), entities) {
-            if seen.insert(file.to_owned()) {
-                attachments.files.push(file.to_owned());
+/// Takes texts and remembers which.
+struct Taker<'e> {
+    entities: &'e Entities<'e>,
+    /// By node number.
+    taken: RefCell<Vec<bool>>,
+}
+
+impl Taker<'_> {
+    fn mark<'a, 'i: 'a, I>(&self, node: Node<'a, 'i>, parts: impl Fn(&Node<'a, 'i>) -> I)
+    where
+        I: Iterator<Item = Node<'a, 'i>>,
+    {
+        let mut taken = self.taken.borrow_mut();
+        for part in parts(&node).filter(Node::is_text) {
+            let number = part.id().get_usize();
+            if taken.len() <= number {
+                taken.resize(number + 1, false);
+            }
+            if let Some(mark) = taken.get_mut(number) {
+                *mark = true;
             }
         }
     }
-}
 
-fn paragraph(node: Node<'_, '_>) -> Paragraph {
-    Paragraph {
-        name: node.attribute("段名").unwrap_or_default().to_owned(),
-        text: child_text(node, "文字"),
-        items: items(node),
+    /// The text directly in an element, which is thereby taken.
+    fn text(&self, node: Node<'_, '_>) -> String {
+        self.mark(node, Node::children);
+        text_of(node)
     }
-}
 
-/// The depth of this recursion is bounded by `Limits::depth`.
-fn items(node: Node<'_, '_>) -> Vec<Item> {
-    elements(node)
-        .filter(|(name, _)| *name == "條列")
-        .map(|(_, node)| Item {
-            marker: node.attribute("序號").unwrap_or_default().to_owned(),
-            text: child_text(node, "文字"),
-            items: items(node),
-        })
-        .collect()
-}
+    fn child_text(&self, node: Node<'_, '_>, name: &str) -> Option<String> {
+        child(node, name).map(|child| self.text(child))
+    }
 
-fn entries(node: Node<'_, '_>, into: &mut Vec<Entry>) {
-    let before = into.len();
-    for (name, child) in elements(node) {
-        if let Some(name) = named(name, child) {
-            into.push(Entry { name, attachments: None });
-            continue;
-        }
-        let Some(entry) = into.last_mut() else { continue };
-        match (name, &mut entry.name) {
-            ("職稱", Name::Person { title, .. }) => *title = Some(text_of(child)),
-            ("含附件", _) => entry.attachments = attachments_word(&text_of(child)),
-            _ => {}
+    /// Fills a value that is still empty.
+    fn fill(&self, value: &mut String, text: impl FnOnce(&Self) -> String) {
+        if value.is_empty() {
+            *value = text(self);
         }
     }
-    let text = text_of(node);
-    if into.len() == before && !text.is_empty() {
-        into.push(Entry { name: Name::Text(text), attachments: None });
-    }
-}
 
-fn persons(node: Node<'_, '_>) -> Vec<Person> {
-    let mut persons: Vec<Person> = Vec::new();
-    for (name, child) in elements(node) {
-        let text = Some(text_of(child));
-        match (name, persons.last_mut()) {
-            ("職稱", _) => persons.push(Person { title: text, name: None }),
-            ("姓名", Some(person)) if person.name.is_none() => person.name = text,
-            ("姓名", _) => persons.push(Person { title: None, name: text }),
-            _ => {}
+    /// 文字 in an element such as 主旨; text directly in it if there is none.
+    fn inner_text(&self, node: Node<'_, '_>) -> String {
+        self.child_text(node, "文字").unwrap_or_else(|| self.text(node))
+    }
+
+    /// What was not taken, each with the name of its element (文字 is named for what it stands in).
+    fn leftovers(&self, root: Node<'_, '_>, extra: &mut Vec<Extra>) {
+        let taken = self.taken.borrow();
+        for node in root.descendants().filter(Node::is_text) {
+            let text = node.text().unwrap_or_default().trim();
+            if text.is_empty() || taken.get(node.id().get_usize()).is_some_and(|taken| *taken) {
+                continue;
+            }
+            let name = node.ancestors().skip(1).map(name_of).find(|name| *name != "文字");
+            extra.push(Extra { name: name.unwrap_or_default().to_owned(), text: text.to_owned() });
         }
     }
-    persons
-}
 
-/// Groups a flat list: a name starts an entry, everything else belongs to the entry before it, first value first.
-fn lines(node: Node<'_, '_>) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
-    // a second 含附件 in a row belongs to an entry that the producer left out
-    let mut attachments_said = false;
-    for (name, child) in elements(node) {
-        if let Some(name) = named(name, child) {
-            let party = Party { name, code: String::new(), unit: None };
-            lines.push(Line { party, attachments: None, combined_file: None, copy: None });
-            attachments_said = false;
-            continue;
-        }
-        let Some(line) = lines.last_mut() else { continue };
+    /// Takes a child of the root that letters have; false if it is another.
+    fn part(&self, letter: &mut Letter, name: &str, node: Node<'_, '_>) -> bool {
         match name {
-            "職稱" => {
-                if let Name::Person { title: title @ None, .. } = &mut line.party.name {
-                    *title = Some(text_of(child));
+            "發文機關" | "單位" | "機關" => letter.senders.push(self.party(node)),
+            "函類別" => letter.category = coded(node, "函"),
+            "令類別" => letter.category = coded(node, "獎懲令"),
+            "地址" => self.fill(&mut letter.address, |taker| taker.text(node)),
+            "聯絡方式" => letter.contacts.push(self.text(node)),
+            "受文者" if letter.recipient.is_none() => letter.recipient = self.recipient(node),
+            "發文日期" => self.fill(&mut letter.date, |taker| {
+                taker.child_text(node, "年月日").unwrap_or_else(|| taker.text(node))
+            }),
+            "年月日" => self.fill(&mut letter.date, |taker| taker.text(node)),
+            "發文字號" => letter.numbers.push(self.number(node)),
+            "文號" => letter.numbers.push(self.parts(String::new(), Some(node))),
+            "速別" => self.fill(&mut letter.priority, |_| coded(node, "")),
+            "密等及解密條件或保密期限" | "密等及解密條件" => {
+                if letter.classification == Classification::default() {
+                    letter.classification = self.classification(node);
                 }
             }
-            "機關代碼" if line.party.code.is_empty() => line.party.code = text_of(child),
-            "單位代碼" if line.party.unit.is_none() => line.party.unit = Some(text_of(child)),
-            "含附件" if !attachments_said => {
-                line.attachments = attachments_word(&text_of(child));
-                attachments_said = true;
+            "密等" if letter.classification.level.is_none() => {
+                letter.classification.level = self.level(node)
             }
-            "內含本文與附件之可攜式文件檔名" => line.combined_file = Some(text_of(child)),
-            "本別" => {
-                let copy = self::child(child, "收發處理本別");
-                line.copy = copy.map(|copy| token(copy, "代碼").unwrap_or_else(|| "正本".to_owned()));
+            "擬辦方式" => letter.handling = Some(coded(node, "1")),
+            "附件" => self.attach(&mut letter.attachments, node),
+            "主旨" | "開會事由" | "會勘事由" | "案情摘要" => {
+                self.fill(&mut letter.subject, |taker| taker.inner_text(node));
             }
-            _ => {}
+            "段落" => letter.paragraphs.push(self.paragraph(node)),
+            "正本" => self.entries(node, &mut letter.originals),
+            "副本" => self.entries(node, &mut letter.copies),
+            "敬陳" => self.persons(node, &mut letter.submitted_to),
+            "署名" => letter.signatures.push(self.text(node)),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes what only notices and 簽稿會核單 have.
+    fn notice_part(&self, letter: &mut Letter, name: &str, node: Node<'_, '_>) -> bool {
+        match name {
+            "聯絡人及電話" => self.contact_persons(node, &mut letter.contact_persons),
+            "開會時間" | "會勘時間" => letter.times.push(self.when(node)),
+            "開會地點" | "會勘地點" => self.fill(&mut letter.place, |taker| taker.inner_text(node)),
+            "主持人" => self.persons(node, &mut letter.chairs),
+            "出席者" => self.entries(node, &mut letter.attendees),
+            "列席者" => self.entries(node, &mut letter.observers),
+            "備註" => letter.remarks.extend(self.inner_paragraphs(node)),
+            "承辦單位" if letter.kind == Kind::Consultation => {
+                self.fill(&mut letter.responsible, |taker| taker.unit(node));
+            }
+            "收文字號" if letter.received_number.is_none() => {
+                letter.received_number = Some(self.number(node))
+            }
+            "受會單位" => letter.opinions.push(Opinion { unit: self.unit(node), ..Opinion::default() }),
+            "會核意見" | "收會時間" | "會畢時間" => {
+                if letter.opinions.is_empty() {
+                    letter.opinions.push(Opinion::default());
+                }
+                if let Some(opinion) = letter.opinions.last_mut() {
+                    match name {
+                        "會核意見" => opinion.opinion.extend(self.inner_paragraphs(node)),
+                        "收會時間" if opinion.received == When::default() => {
+                            opinion.received = self.when(node)
+                        }
+                        "會畢時間" if opinion.finished == When::default() => {
+                            opinion.finished = self.when(node)
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn unit(&self, node: Node<'_, '_>) -> String {
+        self.child_text(node, "單位名").unwrap_or_else(|| self.text(node))
+    }
+
+    fn when(&self, node: Node<'_, '_>) -> When {
+        When {
+            date: self.child_text(node, "年月日").unwrap_or_else(|| self.text(node)),
+            weekday: self.child_text(node, "星期").unwrap_or_default(),
+            time: self.child_text(node, "時分"),
         }
     }
-    lines
-}
 
-pub(crate) fn roster(root: Node<'_, '_>) -> Roster {
-    Roster { lines: lines(root) }
+    /// The 段落 in 備註 or 會核意見; text directly in it as one without a name.
+    fn inner_paragraphs(&self, node: Node<'_, '_>) -> Vec<Paragraph> {
+        let parts = elements(node).filter(|(name, _)| *name == "段落");
+        let mut parts: Vec<Paragraph> = parts.map(|(_, part)| self.paragraph(part)).collect();
+        if parts.is_empty() {
+            let text = self.inner_text(node);
+            if !text.is_empty() {
+                parts.push(Paragraph { text: Some(text), ..Paragraph::default() });
+            }
+        }
+        parts
+    }
+
+    fn party(&self, node: Node<'_, '_>) -> Party {
+        let mut found: Option<Name> = None;
+        let mut party = Party { name: Name::Text(String::new()), code: String::new(), unit: None };
+        for (name, node) in elements(node) {
+            match (name, &mut found) {
+                ("機關代碼", _) => self.fill(&mut party.code, |taker| taker.text(node)),
+                ("單位代碼", _) if party.unit.is_none() => party.unit = Some(self.text(node)),
+                ("職稱", Some(Name::Person { title: title @ None, .. })) => *title = Some(self.text(node)),
+                (_, found @ None) => *found = self.named(name, node),
+                _ => {}
+            }
+        }
+        party.name = found.unwrap_or_else(|| Name::Text(self.text(node)));
+        party
+    }
+
+    /// The element that starts an entry of a flat list, as a name.
+    fn named(&self, name: &str, node: Node<'_, '_>) -> Option<Name> {
+        match name {
+            "全銜" => Some(Name::Organisation(self.text(node))),
+            "單位名" => Some(Name::Unit(self.text(node))),
+            "總稱" => Some(Name::Group(self.text(node))),
+            "姓名" => Some(Name::Person { name: self.text(node), title: None }),
+            _ => None,
+        }
+    }
+
+    fn recipient(&self, node: Node<'_, '_>) -> Option<Recipient> {
+        if let Some(table) = child(node, "交換表") {
+            let entity = table.attribute("交換表單").unwrap_or_default().trim_matches(' ');
+            let file = self.entities.get(entity).map(|entity| entity.file.clone());
+            return Some(Recipient::Roster { text: self.text(table), file });
+        }
+        let one = ["全銜", "單位名", "姓名", "總稱"].iter().any(|name| child(node, name).is_some());
+        if one && let Some(line) = self.lines_up_to(node, 1).into_iter().next() {
+            return Some(Recipient::One(Box::new(line)));
+        }
+        let text = self.text(node);
+        (!text.is_empty()).then_some(Recipient::Text(text))
+    }
+
+    fn number(&self, node: Node<'_, '_>) -> Number {
+        match (child(node, "文號"), child(node, "字"), child(node, "文字")) {
+            (None, _, Some(text)) => Number::Text(self.text(text)),
+            (None, None, None) => Number::Text(self.text(node)),
+            (inner, word, _) => self.parts(word.map(|word| self.text(word)).unwrap_or_default(), inner),
+        }
+    }
+
+    fn parts(&self, word: String, node: Option<Node<'_, '_>>) -> Number {
+        let part = |name| node.and_then(|node| self.child_text(node, name)).unwrap_or_default();
+        let branch = part("支號");
+        let none = branch.chars().all(|character| matches!(character, '0' | '０'));
+        Number::Parts {
+            word, year: part("年度"), serial: part("流水號"), branch: (!none).then_some(branch)
+        }
+    }
+
+    fn classification(&self, node: Node<'_, '_>) -> Classification {
+        let condition =
+            ["解密條件或保密期限", "解密條件"].iter().find_map(|name| self.child_text(node, name));
+        let level = child(node, "密等").and_then(|level| self.level(level));
+        Classification { level, condition: condition.unwrap_or_default() }
+    }
+
+    /// 普通 is no level; where it is written as text it stays as extra.
+    fn level(&self, node: Node<'_, '_>) -> Option<String> {
+        let given = token(node, "代碼");
+        if given.is_none() && !matches!(text_of(node).as_str(), "" | "普通") {
+            return Some(self.text(node));
+        }
+        given.filter(|level| level != "普通")
+    }
+
+    fn attach(&self, attachments: &mut Attachments, node: Node<'_, '_>) {
+        self.fill(&mut attachments.caption, |taker| taker.inner_text(node));
+        let mut seen: HashSet<String> = attachments.files.iter().cloned().collect();
+        for (_, node) in elements(node).filter(|(name, _)| *name == "附件檔名") {
+            for file in attachment_files(node.attribute("附件名").unwrap_or_default(), self.entities) {
+                if seen.insert(file.to_owned()) {
+                    attachments.files.push(file.to_owned());
+                }
+            }
+        }
+    }
+
+    fn paragraph(&self, node: Node<'_, '_>) -> Paragraph {
+        Paragraph {
+            name: node.attribute("段名").unwrap_or_default().to_owned(),
+            text: self.child_text(node, "文字"),
+            items: self.items(node),
+        }
+    }
+
+    /// The depth of this recursion is bounded by `Limits::depth`.
+    fn items(&self, node: Node<'_, '_>) -> Vec<Item> {
+        elements(node)
+            .filter(|(name, _)| *name == "條列")
+            .map(|(_, node)| Item {
+                marker: node.attribute("序號").unwrap_or_default().to_owned(),
+                text: self.child_text(node, "文字"),
+                items: self.items(node),
+            })
+            .collect()
+    }
 }

@@ -147,18 +147,53 @@ pub struct Person {
     pub name: Option<String>,
 }
 
-/// An element that the document type does not have, kept for display.
+/// One of 聯絡人及電話.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContactPerson {
+    /// 姓名 and 職稱.
+    pub person: Person,
+    /// 電話.
+    pub phone: String,
+}
+
+/// A point in time as printed: 開會時間, 會勘時間, 收會時間 or 會畢時間.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct When {
+    /// 年月日.
+    pub date: String,
+    /// 星期; empty in 收會時間 and 會畢時間.
+    pub weekday: String,
+    /// 時分; `None` when absent.
+    pub time: Option<String>,
+}
+
+/// One consulted unit of a 簽稿會核單.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opinion {
+    /// 受會單位.
+    pub unit: String,
+    /// 會核意見; one by the document type.
+    pub opinion: Vec<Paragraph>,
+    /// 收會時間.
+    pub received: When,
+    /// 會畢時間.
+    pub finished: When,
+}
+
+/// Text of a DI for which a [`Letter`] has no other place, kept for display: an element that the document type does not
+/// have, or what stands where it should not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extra {
-    /// Element name.
+    /// Name of the element.
     pub name: String,
-    /// All text in it.
+    /// The text in it; the values of its attributes where it has none.
     pub text: String,
 }
 
-/// What a DI says. Values are as written, white space at both ends removed.
+/// What a DI says. Values are as written, white space at both ends removed. No text of the DI is lost: what has no field
+/// is in `extra`.
 ///
-/// Kinds without 主旨 have their 開會事由, 會勘事由 or 案情摘要 as `subject`; 出席者 stand in `originals`, 列席者 and 副本 in `copies`.
+/// Kinds without 主旨 have their 開會事由, 會勘事由 or 案情摘要 as `subject`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
     /// Which kind of document.
@@ -171,13 +206,15 @@ pub struct Letter {
     pub address: String,
     /// 聯絡方式, one line each.
     pub contacts: Vec<String>,
+    /// 聯絡人及電話 of a notice.
+    pub contact_persons: Vec<ContactPerson>,
     /// 受文者.
     pub recipient: Option<Recipient>,
     /// 發文日期, or 年月日 of a 簽, as printed.
     pub date: String,
     /// 發文字號, or 文號 of a 簽.
     pub numbers: Vec<Number>,
-    /// 速別; 普通件 when not given.
+    /// 速別 as given; empty when the DI does not say, which means 普通件.
     pub priority: String,
     /// 密等及解密條件或保密期限.
     pub classification: Classification,
@@ -187,51 +224,101 @@ pub struct Letter {
     pub attachments: Attachments,
     /// 主旨.
     pub subject: String,
+    /// 開會時間 or 會勘時間.
+    pub times: Vec<When>,
+    /// 開會地點 or 會勘地點.
+    pub place: String,
+    /// 主持人.
+    pub chairs: Vec<Person>,
     /// 段落.
     pub paragraphs: Vec<Paragraph>,
     /// 正本.
     pub originals: Vec<Entry>,
+    /// 出席者 of a notice, where other kinds have 正本.
+    pub attendees: Vec<Entry>,
+    /// 列席者 of a notice.
+    pub observers: Vec<Entry>,
     /// 副本.
     pub copies: Vec<Entry>,
+    /// 備註 of a notice; one by the document type.
+    pub remarks: Vec<Paragraph>,
+    /// 承辦單位 of a 簽稿會核單.
+    pub responsible: String,
+    /// 收文字號 of a 簽稿會核單.
+    pub received_number: Option<Number>,
+    /// The consulted units of a 簽稿會核單.
+    pub opinions: Vec<Opinion>,
     /// 敬陳 of a 簽.
     pub submitted_to: Vec<Person>,
     /// 署名.
     pub signatures: Vec<String>,
-    /// What follows that no document type knows.
+    /// What has no other place.
     pub extra: Vec<Extra>,
 }
 
 impl Letter {
-    /// An empty letter of a kind, to be filled in for writing.
+    /// An empty letter of a kind, to be filled in for writing: 函類別 函, 速別 普通件 where the kind has them.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
+        let priority = match kind {
+            Kind::Announcement | Kind::Consultation | Kind::Roster => "",
+            _ => "普通件",
+        };
         Self {
             kind,
             category: if kind == Kind::Letter { "函".to_owned() } else { String::new() },
             senders: Vec::new(),
             address: String::new(),
             contacts: Vec::new(),
+            contact_persons: Vec::new(),
             recipient: None,
             date: String::new(),
             numbers: Vec::new(),
-            priority: "普通件".to_owned(),
+            priority: priority.to_owned(),
             classification: Classification::default(),
             handling: None,
             attachments: Attachments::default(),
             subject: String::new(),
+            times: Vec::new(),
+            place: String::new(),
+            chairs: Vec::new(),
             paragraphs: Vec::new(),
             originals: Vec::new(),
+            attendees: Vec::new(),
+            observers: Vec::new(),
             copies: Vec::new(),
+            remarks: Vec::new(),
+            responsible: String::new(),
+            received_number: None,
+            opinions: Vec::new(),
             submitted_to: Vec::new(),
             signatures: Vec::new(),
             extra: Vec::new(),
         }
     }
 
-    /// 行文單位保密: 正本 holds a single empty 總稱, so the recipients must not learn of each other.
+    /// 行文單位保密: 正本 (出席者 of a notice) holds a single empty 總稱, so the recipients must not learn of each other.
     #[must_use]
     pub fn hides_recipients(&self) -> bool {
-        matches!(self.originals.as_slice(), [Entry { name: Name::Group(name), .. }] if name.is_empty())
+        let entries = if self.originals.is_empty() { &self.attendees } else { &self.originals };
+        matches!(entries.as_slice(), [Entry { name: Name::Group(name), .. }] if name.is_empty())
+    }
+
+    /// Every entry of 正本, 出席者, 列席者 and 副本 with the element in which it stands.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, &Entry)> {
+        let lists = [
+            ("正本", &self.originals),
+            ("出席者", &self.attendees),
+            ("列席者", &self.observers),
+            ("副本", &self.copies),
+        ];
+        lists.into_iter().flat_map(|(element, entries)| entries.iter().map(move |entry| (element, entry)))
+    }
+
+    /// 速別, which is 普通件 when the DI does not say.
+    #[must_use]
+    pub fn urgency(&self) -> &str {
+        if self.priority.is_empty() { "普通件" } else { &self.priority }
     }
 
     /// The first 發文字號 as printed, or empty.

@@ -37,7 +37,8 @@ pub use decode::Encoding;
 pub use doctype::{Entity, Notation, check_file_name};
 pub use error::{Class, Error, LABELS, Problem, Severity};
 pub use letter::{
-    Attachments, Classification, Entry, Extra, Item, Letter, Name, Number, Paragraph, Person, Recipient,
+    Attachments, Classification, ContactPerson, Entry, Extra, Item, Letter, Name, Number, Opinion, Paragraph,
+    Person, Recipient, When,
 };
 pub use model::{Edition, Kind};
 pub use reading::{Reading, Verdict, companions, named_files, read};

@@ -141,7 +141,7 @@ fn what_letters_and_rosters_say() {
     assert_eq!(full.originals[2].name.text(), "王範例");
     let inline = letter("good/letter-inline.di");
     assert!(inline.hides_recipients() && !full.hides_recipients());
-    assert_eq!(inline.priority, "普通件");
+    assert_eq!((inline.priority.as_str(), inline.urgency()), ("", "普通件"));
     let mailbox = inline.inline_recipient().unwrap().mailbox();
     assert_eq!(
         (mailbox.code.as_str(), mailbox.unit.as_deref(), mailbox.attachments),

@@ -240,16 +240,14 @@ pub fn wanted(unit: &Unit) -> Step<(Vec<Wanted>, Vec<String>)> {
     Ok((out, wrong))
 }
 
-/// Names in 正本 and 副本 that match no line of the roster: perhaps on paper. A hint, never a decision. A 分繕 copy
+/// Names in 正本, 出席者, 列席者 and 副本 that match no line of the roster: perhaps on paper. A hint, never a decision. A 分繕 copy
 /// has none: each of its names has a letter of its own.
 #[must_use]
 pub fn hints(unit: &Unit) -> Vec<Hint> {
     let Some(roster) = &unit.roster else { return Vec::new() };
     let listed: Vec<String> = roster.lines.iter().map(|line| plain(line.party.name.text())).collect();
-    let entries = unit.letter.originals.iter().map(|e| ("正本", e));
-    let entries = entries.chain(unit.letter.copies.iter().map(|e| ("副本", e)));
     let mut out: Vec<Hint> = Vec::new();
-    for (copy, entry) in entries {
+    for (copy, entry) in unit.letter.entries() {
         // A 總稱 stands for many lines and matches none of them.
         if matches!(entry.name, Name::Group(_)) || entry.name.text().is_empty() {
             continue;
