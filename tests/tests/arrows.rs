@@ -9,11 +9,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("di-format", &[]),
     ("envelope", &[]),
+    ("card", &["envelope"]),
     ("wire", &[]),
     ("store", &[]),
     ("center", &["config", "envelope", "wire"]),
-    ("node", &["config", "di-format", "envelope", "store", "wire"]),
-    ("tests", &["center", "config", "di-format", "envelope", "node", "store", "wire"]),
+    ("node", &["card", "config", "di-format", "envelope", "store", "wire"]),
+    ("tests", &["card", "center", "config", "di-format", "envelope", "node", "store", "wire"]),
 ];
 
 /// Outside crate → the members that may name it.
@@ -26,6 +27,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustls", &["wire"]),
     ("rusqlite", &["store", "center"]),
     ("notify", &["node"]),
+    ("cryptoki", &["card"]),
+    ("pcsc", &["card"]),
 ];
 
 /// Crates that must be nowhere in the product, however deep.

@@ -1,0 +1,1 @@
+//! The write-ahead guard of the PIN (DESIGN §5).

@@ -1,0 +1,1 @@
+//! The child process: loads the vendor's module and does what its parent asks, one request at a time.

@@ -1,0 +1,1 @@
+//! Readers and cards through PC/SC: a source of hints, never required.
