@@ -10,11 +10,13 @@
 //! It fails with [`Error`]: the message is Chinese, since it is read by the person who wrote the file, and has
 //! `file:line:column`, the line, a caret and what was expected. Programs use [`Error::label`].
 
+mod card;
 mod center;
 mod error;
 mod node;
 pub mod value;
 
+pub use card::{Card, Pcsc, PinSource};
 pub use center::{CenterConfig, CenterLimits, CenterTrust, Keep, Mischief, Tls};
 pub use error::{Class, Error, LABELS, Note};
 pub use node::{

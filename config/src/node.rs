@@ -1,5 +1,6 @@
 //! What a node is told: who it is, where its folders and keys are, which center it speaks to, and its limits.
 
+use crate::card::Card;
 use crate::value::{Address, Bytes, Code, Period, Secret, Unit};
 use crate::{Problem, Settings};
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,10 @@ pub struct NodeConfig {
     pub party: Party,
     /// Where files come from and go to.
     pub folders: Folders,
-    /// The organisation's keys.
+    /// The organisation's keys in files.
     pub keys: Keys,
+    /// The organisation's card.
+    pub card: Card,
     /// The exchange center.
     pub center: CenterLink,
     /// Whom to believe about members' certificates.
@@ -71,13 +74,14 @@ pub struct Folders {
     pub work: PathBuf,
 }
 
-/// Keys of the organisation.
+/// Keys of the organisation in files (非IC卡類憑證, or what an earlier card was replaced by).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Keys {
-    /// Key and certificate that sign. Required.
+    /// Key and certificate that sign. Required, unless a card does.
     pub sign: KeyFile,
-    /// Keys that open what arrives, the present one first; older ones stay readable. At least one is required.
+    /// Keys that open what arrives, the present one first; older ones stay readable. At least one is required, unless a
+    /// card opens; beside a card they are those of earlier times.
     pub unwrap: Vec<KeyFile>,
 }
 
@@ -371,6 +375,7 @@ impl Settings for NodeConfig {
         for key in std::iter::once(&mut self.keys.sign).chain(&mut self.keys.unwrap) {
             key.paths().for_each(|path| join(base, path));
         }
+        self.card.pin_file.iter_mut().for_each(|path| join(base, path));
         let center = &mut self.center;
         center.receipt_certificate.iter_mut().for_each(|path| join(base, path));
         for path in [&mut center.anchors, &mut center.registrar_anchors, &mut self.trust.anchors]
@@ -408,8 +413,17 @@ impl NodeConfig {
         );
         need(self.center.registrar_anchors.is_some(), "center.registrar-anchors", "註冊單位的憑證檔（PEM）");
         need(self.trust.anchors.is_some(), "trust.anchors", "會員憑證的信任根憑證檔（PEM）");
-        need(!self.keys.unwrap.is_empty(), "keys.unwrap", "至少一組解密金鑰（[[keys.unwrap]]）");
-        self.keys.sign.check("keys.sign", out);
+        let unwrap = self.card.is_used() || !self.keys.unwrap.is_empty();
+        need(unwrap, "keys.unwrap", "至少一組解密金鑰（[[keys.unwrap]]），或以 [card] 使用憑證 IC 卡");
+        if !self.card.is_used() {
+            self.keys.sign.check("keys.sign", out);
+        } else if self.keys.sign != KeyFile::default() {
+            out.push(Problem::value(
+                "keys.sign",
+                "已用 [card] 的憑證 IC 卡簽章，請刪去 [keys.sign]（二者擇一）",
+            ));
+        }
+        self.card.check(out);
         for (i, key) in self.keys.unwrap.iter().enumerate() {
             key.check(&format!("keys.unwrap.{i}"), out);
         }

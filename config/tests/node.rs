@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
 use config::value::{Bytes, Period};
-use config::{Error, KeySource, NodeConfig, Settings, load, parse, to_toml};
+use config::{Error, KeySource, NodeConfig, Pcsc, PinSource, Settings, load, parse, to_toml};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -32,6 +32,13 @@ fn keys(prefix: &str, value: &toml::Value, out: &mut BTreeSet<String>) {
     }
 }
 
+/// A complete file; keys in files, since a card and `keys.sign` do not go together.
+fn with_file_keys() -> String {
+    let text = uncommented(true);
+    let (before, card) = text.split_once("[card]\n").unwrap();
+    format!("{before}{}", card.get(card.find("\n[").unwrap()..).unwrap())
+}
+
 fn refused(text: &str) -> Error {
     parse::<NodeConfig>(text, Path::new("/etc/di/node.toml")).unwrap_err()
 }
@@ -50,9 +57,9 @@ fn the_example_shows_every_key() {
     keys("", &toml::from_str(&to_toml(&everything)).unwrap(), &mut known);
     assert_eq!(shown, known);
     // serde itself names every key of a table when it meets an unknown one
-    for table in
-        ["", "party", "folders", "keys", "center", "trust", "intake", "scan", "limits", "retry", "api"]
-    {
+    for table in [
+        "", "party", "folders", "keys", "center", "trust", "intake", "scan", "limits", "retry", "api", "card",
+    ] {
         let head = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
         let message = refused(&format!("{head}no-such-key = 1\n")).to_string();
         let list = message.lines().next().unwrap().split_once("鍵有：");
@@ -69,7 +76,7 @@ fn the_example_shows_every_key() {
 fn a_complete_file_is_accepted_and_paths_are_absolute() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("node.toml");
-    std::fs::write(&path, uncommented(true)).unwrap();
+    std::fs::write(&path, with_file_keys()).unwrap();
     let settings: NodeConfig = load(&path).unwrap();
     assert_eq!(settings.folders.drop, dir.path().join("drop"));
     assert_eq!(settings.api.socket, dir.path().join("state/api.sock"));
@@ -113,7 +120,7 @@ fn a_value_of_the_wrong_form_points_at_the_value() {
 
 #[test]
 fn what_does_not_go_together_points_at_its_key_and_all_of_it_is_told_at_once() {
-    let text = uncommented(true)
+    let text = with_file_keys()
         .replace("in-flight = 8", "in-flight = 0")
         .replace("failed = \"failed\"", "failed = \"drop/failed\"")
         .replace("code = \"CENTER0001\"", "code = \"\"");
@@ -151,7 +158,7 @@ fn an_empty_file_names_every_required_key() {
 
 #[test]
 fn half_a_key_pair_and_two_passphrases_are_refused() {
-    let text = uncommented(true).replace("certificate = \"keys/sign.crt.pem\"", "passphrase = \"hunter2\"");
+    let text = with_file_keys().replace("certificate = \"keys/sign.crt.pem\"", "passphrase = \"hunter2\"");
     let error = refused(&text);
     let messages: Vec<_> = error.notes().iter().map(|n| n.message.as_str()).collect();
     assert!(messages.iter().any(|m| m.starts_with("keys.sign：")), "{messages:?}");
@@ -160,7 +167,7 @@ fn half_a_key_pair_and_two_passphrases_are_refused() {
 
 #[test]
 fn a_passphrase_is_never_shown() {
-    let text = uncommented(true)
+    let text = with_file_keys()
         .replace("#: # pkcs12", "# pkcs12")
         .replace("passphrase-file = \"keys/passphrase\"", "passphrase = \"hunter2\"");
     let settings = parse::<NodeConfig>(&text, Path::new("/x/node.toml")).unwrap();
@@ -189,4 +196,47 @@ fn every_label_is_listed() {
         assert!(config::LABELS.iter().any(|(label, _)| *label == error.label()));
     }
     let _ = NodeConfig::default().problems();
+}
+
+/// A complete file with a card instead of a signing key in a file, and `more` in its table.
+fn with_card(more: &str) -> String {
+    let text = with_file_keys();
+    let (before, keys) = text.split_once("[keys.sign]\n").unwrap();
+    let after = keys.get(keys.find("[[keys.unwrap]]").unwrap()..).unwrap();
+    let old_keys_and_center = after.split_once("[center]").unwrap();
+    format!("{before}[card]\n{more}\n[center]{}", old_keys_and_center.1)
+}
+
+#[test]
+fn a_card_stands_in_for_key_files() {
+    let text = with_card("module = \"/usr/lib/p11.so\"\npin-file = \"keys/pin\"\npcsc = \"ACS\"");
+    let settings: NodeConfig = parse(&text, Path::new("/etc/di/node.toml")).unwrap();
+    assert!(settings.card.is_used() && settings.keys.unwrap.is_empty());
+    assert_eq!(settings.card.pin(), PinSource::File(Path::new("/etc/di/keys/pin")));
+    assert_eq!(settings.card.pcsc, Pcsc::Reader("ACS".into()));
+    let again: NodeConfig = parse(&to_toml(&settings), Path::new("/etc/di/node.toml")).unwrap();
+    assert_eq!(again, settings);
+    let nobody = with_card("module = \"/usr/lib/p11.so\"");
+    let settings: NodeConfig = parse(&nobody, Path::new("/etc/di/node.toml")).unwrap();
+    assert_eq!((settings.card.pin(), &settings.card.pcsc), (PinSource::Prompt, &Pcsc::Auto));
+}
+
+#[test]
+fn what_makes_no_sense_of_a_card_points_at_its_line() {
+    for (more, line, needle) in [
+        ("module = \"p11.so\"", "module = \"p11.so\"", "絕對路徑"),
+        ("label = \"x\"", "[card]", "要寫 module"),
+        ("module = \"/p\"\npin-fd = 3\npin-file = \"pin\"", "pin-fd = 3", "只能寫一個"),
+        ("module = \"/p\"\npin-credential = \"a/b\"", "pin-credential = \"a/b\"", "不是路徑"),
+        ("module = \"/p\"\norganisation-oid = \"2.16.x\"", "organisation-oid = \"2.16.x\"", "以點分隔"),
+        ("module = \"/p\"\ntimeout = \"10ms\"", "timeout = \"10ms\"", "不得小於 1s"),
+        ("module = \"/p\"\npcsc = \"\"", "pcsc = \"\"", "auto"),
+    ] {
+        let error = refused(&with_card(more));
+        let told = |n: &config::Note| n.source_line == line && n.message.contains(needle);
+        assert!(error.notes().iter().any(told), "{error}");
+    }
+    let both = with_file_keys().replace("[center]", "[card]\nmodule = \"/p\"\n[center]");
+    let error = refused(&both);
+    assert!(error.to_string().contains("二者擇一"), "{error}");
 }

@@ -121,7 +121,7 @@ pub(crate) fn setup(args: &Setup, out: &mut Out) -> Done {
     checks.push(inspect::certificate("簽章金鑰與憑證", &sign, Some(&anchors), Purpose::Sign, at));
     checks.push(inspect::certificate("加密金鑰與憑證", &enc, Some(&anchors), Purpose::Encrypt, at));
     let (own, unwrap) = (sign.own_certificate(), enc.own_certificate());
-    inspect::same_organisation(&own, &unwrap, &mut checks);
+    inspect::same_organisation(own, unwrap, &mut checks);
     if let Some(expected) = &args.organisation_oid
         && own.organisation_oid() != Some(expected)
     {
@@ -153,8 +153,8 @@ pub(crate) fn setup(args: &Setup, out: &mut Out) -> Done {
         if !entries.is_empty() {
             text.push_str(&format!(
                 "  交給註冊單位：先以電話或公函核對下列指紋，再請其 di-center registrar 副署\n  簽章憑證 SHA-256 {}\n  加密憑證 SHA-256 {}\n",
-                fingerprint(&own),
-                fingerprint(&unwrap)
+                fingerprint(own),
+                fingerprint(unwrap)
             ));
         }
     } else {
@@ -206,7 +206,7 @@ fn make_entry(
     let entry = directory::Entry {
         code,
         name: &args.name,
-        enc: &certificate,
+        enc: certificate,
         enc_chain: &chain,
         oaep: !args.no_oaep,
         number: args.number,
