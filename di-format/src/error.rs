@@ -210,9 +210,24 @@ pub const LABELS: &[(&str, &str)] = &[
     ("code-joined", "a 17-character code (organisation and unit) in 機關代碼; found: the code"),
     ("code-form", "an organisation code that has neither 10 nor 17 characters in a roster; found: the code"),
     ("heading-repeated", "the paragraph's text repeats its 段名; found: 段名"),
+    ("date-form", "年月日 is not written as a date; found: the text"),
+    ("date-impossible", "年月日 is a day that the calendar does not have; found: the text"),
+    ("postcode-form", "地址 begins with digits that are no postcode of 3, 5 or 6; found: the digits"),
+    ("contact-form", "a line of 聯絡方式 whose value does not fit its label; found: the value"),
+    ("company-number", "a 統一編號 with a wrong check digit; found: the number"),
     ("roster-empty", "the roster has no entries"),
     ("roster-dangling", "an entry's detail without an entry in the roster; found: element"),
     ("attachments-word", "含附件 holds other words than 含附件 and 不含附件; found: the words"),
+    // a letter with its roster: hints
+    ("name-not-in-roster", "a name in the letter that no line of the roster has; found: the name"),
+    (
+        "roster-name-not-in-letter",
+        "a line of the roster whose name is not in the letter; found: the name, expected: its line in the roster",
+    ),
+    (
+        "recipient-differs",
+        "the roster has another recipient than 受文者; found: code in the roster, expected: code in 受文者",
+    ),
     ("too-many-problems", "there are more problems than are listed; expected: limit"),
     // writing
     ("write-character", "a value to be written holds a character that XML cannot carry"),

@@ -22,13 +22,16 @@ mod decode;
 mod doctype;
 mod error;
 mod extract;
+pub mod fields;
 mod letter;
 mod line;
 mod matcher;
 pub mod model;
 mod reading;
+mod remarks;
 mod roster;
 mod scan;
+mod tolerance;
 mod validate;
 pub mod write;
 
@@ -43,6 +46,7 @@ pub use letter::{
 pub use model::{Edition, Kind};
 pub use reading::{Reading, Verdict, companions, named_files, read};
 pub use roster::{Line, Mailbox, Party, Roster};
+pub use tolerance::TOLERATED;
 
 /// Bounds on what is read. The defaults fit every letter; raise `size` for very large rosters.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::breach::Parent;
 use crate::doctype::is_space;
 use crate::error::Severity;
 use crate::matcher::Breach;
-use crate::model::{AttributeDecl, AttributeType, Cm, Edition, Grammar, Kind, Presence, Rule};
+use crate::model::{AttributeDecl, AttributeType, Cm, Edition, Grammar, Presence, Rule};
 use crate::{Entity, check_file_name};
 
 /// A problem before its place is turned into line and column.
@@ -143,7 +143,7 @@ impl Validator<'_, '_> {
     }
 
     /// A remark that no DTD makes.
-    fn remark(&mut self, node: Node<'_, '_>, label: &'static str, message: String, found: &str) {
+    pub(crate) fn remark(&mut self, node: Node<'_, '_>, label: &'static str, message: String, found: &str) {
         let at = self.base + node.range().start;
         self.findings.add(Severity::Warning, || Finding {
             label,
@@ -361,56 +361,6 @@ impl Validator<'_, '_> {
             expected: expected.to_owned(),
         };
         self.say(child, child.range().start, said);
-    }
-
-    /// Remarks on values, which no DTD makes.
-    fn values(&mut self, node: Node<'_, '_>, name: &str) {
-        match name {
-            "機關代碼" => {
-                let code = text_of(node);
-                match code.len() {
-                    10 => {}
-                    0 if self.grammar.kind() == Kind::Roster => {
-                        self.remark(node, "code-form", "機關代碼 is empty".to_owned(), &code);
-                    }
-                    0 => self.remark(node, "code-missing", "機關代碼 is empty".to_owned(), &code),
-                    17 if code.is_ascii() => {
-                        self.remark(
-                            node,
-                            "code-joined",
-                            format!("{code} holds organisation and unit"),
-                            &code,
-                        );
-                    }
-                    _ if self.grammar.kind() == Kind::Roster => {
-                        self.remark(
-                            node,
-                            "code-form",
-                            format!("{code} has neither 10 nor 17 characters"),
-                            &code,
-                        );
-                    }
-                    _ => {}
-                }
-            }
-            "含附件" => {
-                let words = text_of(node);
-                if !matches!(words.as_str(), "" | "含附件" | "不含附件") {
-                    self.remark(node, "attachments-word", format!("含附件 says {words:?}"), &words);
-                }
-            }
-            "段落" => {
-                let heading = node.attribute("段名").unwrap_or_default().trim_end_matches([':', '：', ' ']);
-                let text = node.children().find(|child| child.is_element() && name_of(*child) == "文字");
-                if let Some(text) = text.filter(|_| !heading.is_empty())
-                    && let Some(rest) = text_of(text).strip_prefix(heading)
-                    && rest.trim_start().starts_with([':', '：'])
-                {
-                    self.remark(text, "heading-repeated", format!("the text repeats {heading}"), heading);
-                }
-            }
-            _ => {}
-        }
     }
 }
 

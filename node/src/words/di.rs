@@ -68,9 +68,30 @@ pub(super) const WORDS: &[Words] = &[
     w("code-joined", "機關代碼為 17 碼（機關加單位）", "可照常讀取；已拆成 10 碼與 7 碼"),
     w("code-form", "機關代碼不是 10 碼或 17 碼", "更正為地址簿上的代碼"),
     w("heading-repeated", "段落文字重複了段名", "可照常讀取；請移除重複的段名"),
+    w("date-form", "年月日不是認得的日期寫法", "改寫為「中華民國115年1月2日」的形式；原文照錄，不影響收送"),
+    w("date-impossible", "曆法上沒有這一天", "對照原稿更正日期；原文照錄，不影響收送"),
+    w("postcode-form", "地址開頭的數字不是 3、5 或 6 碼的郵遞區號", "更正或移除郵遞區號；不影響收送"),
+    w("contact-form", "聯絡方式的內容與標題不符", "更正標題或內容，例如「電子信箱：」後面應為電子郵件地址；不影響收送"),
+    w("company-number", "統一編號的檢查碼不符", "對照登記資料更正；這只是提醒，不影響收送"),
     w("roster-empty", "交換表單沒有任何受文者", "補上受文者，或確認是否全部以紙本寄送"),
     w("roster-dangling", "交換表單有不屬於任何受文者的資料", "把該資料移到所屬的受文者之下"),
     w("attachments-word", "含附件欄寫了規定以外的文字", "改為「含附件」或「不含附件」"),
+    // a letter with its roster
+    w(
+        "name-not-in-roster",
+        "交換表單裡沒有這個名稱",
+        "若以紙本寄送即屬正常；若應電子交換，請在交換表單加上這個機關與代碼（收件一律以代碼為準）",
+    ),
+    w(
+        "roster-name-not-in-letter",
+        "交換表單有這個受文者，公文裡卻沒有",
+        "確認是否應列在正本或副本；若不該收到，請從交換表單移除（收件一律以代碼為準）",
+    ),
+    w(
+        "recipient-differs",
+        "交換表單的代碼與受文者的不同",
+        "分繕的公文，交換表單應只列〈受文者〉那一個機關；請更正其中之一",
+    ),
     w("too-many-problems", "問題太多，未全部列出", "先改正已列出的，再檢查一次"),
     // writing
     w("write-character", "要寫入的文字含有 XML 不允許的字元", "移除該字元"),
@@ -112,6 +133,11 @@ pub fn sentence(problem: &Problem) -> String {
         ("attribute-missing", (_, true)) => format!("缺少必要的屬性：{e}"),
         ("attribute-value", (true, true)) => format!("屬性值「{f}」不在允許的範圍，可用：{e}"),
         ("entity-undeclared", (true, _)) => format!("屬性所指的實體「{f}」沒有宣告"),
+        ("name-not-in-roster", (true, _)) => format!("「{f}」不在交換表單裡，可能以紙本寄送"),
+        ("roster-name-not-in-letter", (true, true)) => {
+            format!("交換表單第 {e} 行的「{f}」不在公文的受文者、正本與副本裡")
+        }
+        ("recipient-differs", (true, true)) => format!("交換表單的代碼是「{f}」，受文者的代碼卻是「{e}」"),
         ("entity-reference", (true, _)) => format!("內文引用了實體「{f}」"),
         (label, (true, true)) => format!("{}：「{f}」，應為 {e}", super::what(label)),
         (label, (true, false)) => format!("{}：「{f}」", super::what(label)),
