@@ -5,6 +5,7 @@
 //! is refused, so nothing here can expand or reach outside. System identifiers are file names, never URIs.
 
 use crate::Limits;
+use crate::line::Lines;
 
 /// An unparsed entity: a companion file under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,10 @@ pub struct Entity {
     pub file: String,
     /// The notation after NDATA.
     pub notation: String,
+    /// Line of the declaration, from 1.
+    pub line: u32,
+    /// Column of the declaration in characters, from 1.
+    pub column: u32,
     pub(crate) at: usize,
 }
 
@@ -127,7 +132,12 @@ pub(crate) fn prolog(text: &str, limits: &Limits) -> Result<Prolog, Refused> {
             if doctype.is_some() {
                 return Err(cursor.malformed("a second document type declaration"));
             }
-            doctype = Some(cursor.doctype()?);
+            let mut found = cursor.doctype()?;
+            let mut lines = Lines::new(text);
+            for entity in &mut found.entities {
+                (entity.line, entity.column) = lines.position(entity.at);
+            }
+            doctype = Some(found);
         } else if cursor.rest().strip_prefix('<').is_some_and(|rest| rest.starts_with(is_name_start)) {
             return Ok(Prolog { doctype, root: cursor.at });
         } else if cursor.rest().is_empty() {
@@ -376,7 +386,7 @@ impl<'a> Cursor<'a> {
         let notation = self.name()?.to_owned();
         self.skip_space();
         if self.take(">") {
-            Ok(Entity { name, file, notation, at })
+            Ok(Entity { name, file, notation, line: 0, column: 0, at })
         } else {
             Err(self.form("an entity declaration does not end", ">"))
         }

@@ -17,6 +17,7 @@
 
 mod breach;
 mod companions;
+mod crosscheck;
 mod declarations;
 mod decode;
 mod doctype;
@@ -36,6 +37,7 @@ mod validate;
 pub mod write;
 
 pub use companions::{Companion, Role};
+pub use crosscheck::{Names, cross_check};
 pub use decode::Encoding;
 pub use doctype::{Entity, Notation, check_file_name};
 pub use error::{Class, Error, LABELS, Problem, Severity};
