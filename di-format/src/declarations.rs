@@ -9,6 +9,18 @@ use crate::model::{self, Edition, Kind};
 use crate::reading::{Reading, about, told};
 use crate::validate::{Finding, Findings};
 
+/// Notes what the DTD's name says of the edition, before anything else can go wrong.
+pub(crate) fn edition(doctype: Option<&Doctype>, reading: &mut Reading) {
+    let Some(written) = doctype.and_then(|doctype| doctype.system.as_deref()) else { return };
+    reading.dtd_name = Some(written.to_owned());
+    reading.edition = model::dtd_name(last_part(written)).and_then(|name| name.edition);
+}
+
+/// Some write a path or address in front of the name.
+fn last_part(written: &str) -> &str {
+    written.rsplit(['/', '\\']).next().unwrap_or_default()
+}
+
 /// The document type declaration: its name, the DTD's name, entities and notations.
 pub(crate) fn check(
     kind: Kind,
@@ -23,12 +35,9 @@ pub(crate) fn check(
             about(Severity::Warning, "doctype-missing", "there is no document type declaration", base),
         );
     };
-    reading.dtd_name.clone_from(&doctype.system);
     let written = doctype.system.unwrap_or_default();
-    // some write a path or address in front of the name
-    let last = written.rsplit(['/', '\\']).next().unwrap_or_default();
+    let last = last_part(&written);
     let name = model::dtd_name(last);
-    reading.edition = name.as_ref().and_then(|name| name.edition);
     let official = reading.edition == Some(Edition::E104) && kind.is_official();
     let fits = name.as_ref().is_some_and(|name| {
         name.edition.is_some()

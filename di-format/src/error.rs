@@ -146,6 +146,7 @@ impl Error {
 pub const LABELS: &[(&str, &str)] = &[
     // bytes
     ("too-large", "the file is larger than the limit; found: size in bytes, expected: limit"),
+    ("not-xml", "the file is of another type than XML; expected: what it is"),
     ("encoding", "the bytes are neither UTF-8 nor CP950; found: the bytes in hexadecimal"),
     ("encoding-unsupported", "the byte order mark announces an encoding other than UTF-8"),
     ("encoding-declared", "the declared encoding is not that of the bytes; found: declared, expected: real"),

@@ -20,10 +20,12 @@ mod companions;
 mod crosscheck;
 mod declarations;
 mod decode;
+pub mod display;
 mod doctype;
 mod error;
 mod extract;
 pub mod fields;
+mod foreign;
 mod letter;
 mod line;
 mod matcher;
@@ -41,6 +43,7 @@ pub use crosscheck::{Names, cross_check};
 pub use decode::Encoding;
 pub use doctype::{Entity, Notation, check_file_name};
 pub use error::{Class, Error, LABELS, Problem, Severity};
+pub use foreign::{OTHER_ROOTS, OTHER_STARTS};
 pub use letter::{
     Attachments, Classification, ContactPerson, Entry, Extra, Item, Letter, Name, Number, Opinion, Paragraph,
     Person, Recipient, When,

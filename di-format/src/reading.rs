@@ -12,7 +12,7 @@ use crate::line::Lines;
 use crate::model::{self, Edition, Kind};
 use crate::roster::Roster;
 use crate::validate::{Entities, Finding, Findings, Validator, name_of};
-use crate::{Limits, extract, scan};
+use crate::{Limits, extract, foreign, scan};
 
 /// The one word about a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +55,7 @@ pub struct Reading {
     pub bom: bool,
     /// The encoding that the XML declaration names.
     pub declared: Option<String>,
-    /// Name of the root element; empty if it was not reached.
+    /// Name of the root element; of a file that cannot be read to it the name in its first tag; empty if there is none.
     pub root: String,
     /// Which kind of document; `None` if the root is none of them.
     pub kind: Option<Kind>,
@@ -235,10 +235,16 @@ fn work<'b>(
     reading: &mut Reading,
     findings: &mut Findings,
 ) -> Option<Decoded<'b>> {
+    if let Some(what) = foreign::other_start(bytes) {
+        let finding = about(Severity::Fatal, "not-xml", format!("the file is {what}"), 0);
+        told(findings, Finding { expected: what.to_owned(), ..finding });
+        return None;
+    }
     if bytes.len() > limits.size {
         let mut finding = about(Severity::Fatal, "too-large", "the file is larger than the limit", 0);
         (finding.found, finding.expected) = (bytes.len().to_string(), limits.size.to_string());
         told(findings, finding);
+        name_it(&foreign::beginning(bytes), reading, findings);
         return None;
     }
     let decoded = match decode::decode(bytes) {
@@ -261,8 +267,29 @@ fn work<'b>(
             reading.root.clear();
             Some(undecodable(before, &found, encoding, reading, findings))
         }
-        _ => Some(decoded),
+        _ => {
+            if reading.kind.is_none() && reading.root.is_empty() {
+                name_it(&decoded.text, reading, findings);
+            }
+            Some(decoded)
+        }
     }
+}
+
+/// What could not be read to its root is named for what it is, as far as its first tag tells.
+fn name_it(text: &str, reading: &mut Reading, findings: &mut Findings) {
+    let Some((root, at)) = foreign::glimpse(text) else { return };
+    root.clone_into(&mut reading.root);
+    reading.kind = Kind::from_root(root);
+    if let Some(what) = foreign::other_root(root) {
+        told(findings, unknown_root(root, what, at));
+    }
+}
+
+fn unknown_root(root: &str, what: &str, at: usize) -> Finding {
+    let message = format!("{root} is no DI or SW: {what}");
+    let finding = about(Severity::Fatal, "root-unknown", message, at);
+    Finding { found: root.to_owned(), expected: what.to_owned(), ..finding }
 }
 
 fn undecodable<'b>(
@@ -290,6 +317,7 @@ fn tree(decoded: &Decoded<'_>, limits: &Limits, judge: bool, reading: &mut Readi
         }
     };
     let base = prolog.root;
+    declarations::edition(prolog.doctype.as_ref(), reading);
     let body = text.get(base..).unwrap_or_default();
     if let Err(passed) = scan::scan(body, limits) {
         let finding = about(Severity::Fatal, passed.label, "a limit is passed", base + passed.at);
@@ -305,12 +333,8 @@ fn tree(decoded: &Decoded<'_>, limits: &Limits, judge: bool, reading: &mut Readi
     name_of(root).clone_into(&mut reading.root);
     reading.kind = Kind::from_root(&reading.root);
     let Some(kind) = reading.kind else {
-        let what = other_kind(&reading.root);
-        let message = format!("{} is no DI or SW: {what}", reading.root);
-        let mut finding = about(Severity::Fatal, "root-unknown", message, base);
-        finding.found.clone_from(&reading.root);
-        what.clone_into(&mut finding.expected);
-        return told(findings, finding);
+        let what = foreign::other_root(&reading.root).unwrap_or("its root element is not known");
+        return told(findings, unknown_root(&reading.root, what, base));
     };
     if decoded.lies {
         let declared = decoded.declared.clone().unwrap_or_else(|| "UTF-8".to_owned());
@@ -342,25 +366,6 @@ fn tree(decoded: &Decoded<'_>, limits: &Limits, judge: bool, reading: &mut Readi
         }
     }
     reading.companions = companions::collect(&document, &entities, &reading.entities);
-}
-
-/// What a file with another root is, as far as it is known.
-fn other_kind(root: &str) -> &'static str {
-    match root {
-        "電子封裝檔" => "an archival package (電子封裝檔)",
-        "線上簽核" => "a record of online approval (線上簽核, SI)",
-        "g2b2c-envelope" => "a transport envelope (EN)",
-        "g2b2c-encrypt-list" => "an encryption switch (ESW)",
-        "文書結構" => "a vendor's draft (SDI)",
-        "會銜公文會辦單" | "公文時效統計" | "便簽" => {
-            "a kind whose document type is not known"
-        }
-        "移文單" | "書函" | "催辦案件通知單" | "交辦案件通知單" | "交議案件通知單" | "執行命令" => {
-            "a value of 函類別, which is never a root"
-        }
-        "ROWSET" => "archival metadata",
-        _ => "its root element is not known",
-    }
 }
 
 fn parse_error(error: &roxmltree::Error, body: &str, base: usize, limits: &Limits) -> Finding {

@@ -16,6 +16,7 @@ pub(super) const fn root(kind: Kind, edition: Edition) -> &'static [ElementDecl]
         (Kind::Roster, Edition::E104) => ROSTER,
         (Kind::Roster, _) => ROSTER_OLDER,
         (Kind::Order, _) => ORDER,
+        (Kind::Announcement, Edition::E93) => ANNOUNCEMENT_93,
         (Kind::Announcement, _) => ANNOUNCEMENT,
         (Kind::MeetingNotice, _) => MEETING_NOTICE,
         (Kind::InspectionNotice, _) => INSPECTION_NOTICE,
@@ -51,6 +52,10 @@ const ORDER: &[ElementDecl] = elements! {
 };
 const ANNOUNCEMENT: &[ElementDecl] = elements! {
     公告 { (發文機關+, 發文日期, 發文字號+, 附件?, 主旨, 段落*, 署名*) }
+};
+// 93_D.dtd: with a 受文者; where it stands is a guess, the place that it has in a 函
+const ANNOUNCEMENT_93: &[ElementDecl] = elements! {
+    公告 { (發文機關+, 受文者?, 發文日期, 發文字號+, 附件?, 主旨, 段落*, 署名*) }
 };
 const MEETING_NOTICE: &[ElementDecl] = elements! {
     開會通知單 { (發文機關+, 受文者, 聯絡人及電話, 發文日期, 發文字號+, 速別?, 密等及解密條件或保密期限?, 附件?, 開會事由, 開會時間+, 開會地點, 主持人, 出席者, 列席者?, 副本?, 備註?, 署名*) }

@@ -7,6 +7,7 @@ use super::{Words, w};
 pub(super) const WORDS: &[Words] = &[
     // bytes
     w("too-large", "檔案超過大小上限", "減少內容或分件；上限可在設定檔 limits 調整，交換中心另有其上限"),
+    w("not-xml", "檔案不是 XML", "確認放入的是 DI／SW 檔；這種檔案只能當附件"),
     w("encoding", "檔案既不是 UTF-8 也不是 CP950（Big5）", "以 UTF-8 重新存檔"),
     w("encoding-unsupported", "檔案以 UTF-8 以外的 Unicode 編碼存檔", "以 UTF-8 重新存檔"),
     w("encoding-declared", "宣告的編碼與實際不符", "把 XML 宣告的 encoding 改成實際的編碼；仍可讀取"),
@@ -113,6 +114,7 @@ pub fn sentence(problem: &Problem) -> String {
         ("too-deep" | "too-many" | "name-too-long" | "too-many-problems", (_, true)) => {
             format!("{}（上限 {e}）", super::what(problem.label))
         }
+        ("not-xml", (_, true)) => format!("檔案不是 XML，而是{e}"),
         ("doctype-root", (true, true)) => format!("根元素是〈{f}〉，DOCTYPE 卻宣告為〈{e}〉"),
         ("root-unknown", (true, true)) => format!("根元素〈{f}〉不是公文本文檔或交換表單：{e}"),
         ("file-name", (true, true)) => format!("實體所指的檔名「{f}」不可接受：{e}"),
@@ -160,6 +162,18 @@ fn in_chinese(expected: &str) -> &str {
         "a vendor's draft (SDI)" => "廠商的公文草稿（SDI）",
         "a kind whose document type is not known" => "格式尚未公開的文別",
         "a value of 函類別, which is never a root" => "函類別的值，不是文別",
+        "a message about a document (文書訊息, DM)" => "文書訊息檔（DM）",
+        "an XML signature" => "XML 簽章檔",
+        "a web page" => "網頁檔",
+        "a PDF file" => "PDF 檔",
+        "a ZIP archive, an ODF or an Office file" => "ZIP 壓縮檔、ODF 或 Office 檔",
+        "an Office file of the older form" => "舊版 Office 檔",
+        "an image" => "影像檔",
+        "a 7z archive" => "7z 壓縮檔",
+        "a RAR archive" => "RAR 壓縮檔",
+        "an RTF file" => "RTF 檔",
+        "a PEM file (certificate, key or signed data)" => "PEM 檔（憑證、金鑰或簽章）",
+        "a DER file (certificate, signed or sealed data)" => "DER 檔（憑證、簽章或加密資料）",
         "archival metadata" => "檔案管理的後設資料",
         "its root element is not known" => "不認得的根元素",
         "the name is empty" => "檔名是空的",
@@ -228,6 +242,15 @@ mod tests {
         for (label, _) in di_format::LABELS {
             let text = sentence(&problem(label, "甲", "乙"));
             assert!(text.contains('甲') || text.contains('乙'), "{label}: {text}");
+        }
+    }
+
+    #[test]
+    fn other_files_are_named_in_chinese() {
+        let roots = di_format::OTHER_ROOTS.iter().map(|(_, what)| *what);
+        for what in roots.chain(di_format::OTHER_STARTS.iter().map(|(_, what)| *what)) {
+            let said = in_chinese(what);
+            assert!(said != what && said.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)), "{what}");
         }
     }
 
