@@ -1,7 +1,7 @@
 //! From a [`Letter`] to its [`View`].
 
 use super::{Block, Clause, Field, Heading, Point, Role, Value, View};
-use crate::letter::{Entry, Item, Letter, Name, Number, Paragraph, Person, Recipient, When};
+use crate::letter::{Entry, Item, Letter, Name, Paragraph, Person, Recipient, When};
 use crate::model::Kind;
 use crate::roster::Party;
 
