@@ -271,6 +271,9 @@ fn work<'b>(
             if reading.kind.is_none() && reading.root.is_empty() {
                 name_it(&decoded.text, reading, findings);
             }
+            if reading.kind.is_none() {
+                reading.edition = None; // that of another file's DTD
+            }
             Some(decoded)
         }
     }

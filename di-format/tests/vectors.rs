@@ -6,7 +6,9 @@ mod shared;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use di_format::{LABELS, Limits, Severity, Verdict, named_files, read};
+use di_format::{
+    Edition, Kind, LABELS, Limits, Severity, TOLERATED, Verdict, cross_check, model, named_files, read,
+};
 
 fn vectors() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
@@ -38,7 +40,8 @@ fn every_vector_is_judged_as_expected() {
 
 #[test]
 fn every_label_is_listed_and_most_have_a_vector() {
-    let table = std::fs::read_to_string(vectors().join("expected.txt")).unwrap();
+    let mut table = std::fs::read_to_string(vectors().join("expected.txt")).unwrap();
+    table.push_str(&std::fs::read_to_string(vectors().join("units.txt")).unwrap());
     let used: BTreeSet<&str> = table.split_whitespace().collect();
     let listed: BTreeSet<&str> = LABELS.iter().map(|row| row.0).collect();
     assert_eq!(listed.len(), LABELS.len(), "a label is listed twice");
@@ -47,9 +50,18 @@ fn every_label_is_listed_and_most_have_a_vector() {
     let own = ["too-", "name-too-long", "write-"];
     assert!(without.iter().all(|label| own.iter().any(|prefix| label.starts_with(prefix))), "{without:?}");
     // the sources use no label that is not listed
-    for source in
-        ["reading.rs", "validate.rs", "breach.rs", "declarations.rs", "doctype.rs", "scan.rs", "error.rs"]
-    {
+    for source in [
+        "reading.rs",
+        "validate.rs",
+        "breach.rs",
+        "declarations.rs",
+        "doctype.rs",
+        "scan.rs",
+        "error.rs",
+        "remarks.rs",
+        "crosscheck.rs",
+        "tolerance.rs",
+    ] {
         let text = std::fs::read_to_string(vectors().join("../src").join(source)).unwrap();
         for piece in text.split('"').skip(1).step_by(2) {
             let label_like = piece.contains('-') && piece.chars().all(|c| c.is_ascii_lowercase() || c == '-');
@@ -61,6 +73,140 @@ fn every_label_is_listed_and_most_have_a_vector() {
             }
         }
     }
+}
+
+#[test]
+fn a_warning_is_a_row_of_the_tolerance_table() {
+    let table = std::fs::read_to_string(vectors().join("expected.txt")).unwrap();
+    for row in table.lines().filter(|row| !row.starts_with('#')) {
+        let file = row.split(' ').next().unwrap();
+        let reading = read(&std::fs::read(vectors().join(file)).unwrap(), &Limits::default());
+        for problem in &reading.problems {
+            let warning = problem.severity == Severity::Warning;
+            assert_eq!(warning, TOLERATED.contains(&problem.label), "{file}: {problem}");
+        }
+        let tolerated = !reading.problems.is_empty()
+            && reading.problems.iter().all(|problem| TOLERATED.contains(&problem.label));
+        assert_eq!(reading.verdict == Verdict::Tolerated, tolerated, "{file}");
+    }
+    assert!(TOLERATED.iter().all(|label| LABELS.iter().any(|row| row.0 == *label)));
+}
+
+#[test]
+fn letters_are_held_against_their_rosters() {
+    let table = std::fs::read_to_string(vectors().join("units.txt")).unwrap();
+    for row in table.lines().filter(|row| !row.starts_with('#')) {
+        let mut words = row.split(' ');
+        let mut bytes = || std::fs::read(vectors().join(words.next().unwrap())).unwrap();
+        let (di, sw) = (bytes(), bytes());
+        for one in [&di, &sw] {
+            assert_eq!(read(one, &Limits::default()).verdict, Verdict::Valid, "{row}");
+        }
+        let problems = cross_check(&di, &sw, &Limits::default());
+        let found: Vec<&str> = problems.iter().map(|problem| problem.label).collect();
+        assert_eq!(found, words.collect::<Vec<_>>(), "{row}: {problems:#?}");
+        assert!(problems.iter().all(|one| one.path.starts_with("函/") && one.line > 1));
+    }
+}
+
+/// The names under which a kind's DTD goes in an edition.
+fn dtd_names(kind: Kind, edition: Edition) -> Vec<String> {
+    let (year, code) = (edition.as_str(), kind.code());
+    match edition {
+        Edition::E99 | Edition::E104 => {
+            ["utf8", "big5"].iter().map(|encoding| format!("{year}_{code}_{encoding}.dtd")).collect()
+        }
+        _ => vec![format!("{year}_{code}.dtd")],
+    }
+}
+
+#[test]
+fn every_kind_is_recognised_in_every_edition() {
+    for (file, kind) in [
+        ("letter-inline.di", Kind::Letter),
+        ("memo.di", Kind::Memo),
+        ("roster.sw", Kind::Roster),
+        ("order.di", Kind::Order),
+        ("announcement.di", Kind::Announcement),
+        ("meeting.di", Kind::MeetingNotice),
+        ("inspection.di", Kind::InspectionNotice),
+        ("consultation.di", Kind::Consultation),
+    ] {
+        let text = std::fs::read_to_string(vectors().join("good").join(file)).unwrap();
+        let now = read(text.as_bytes(), &Limits::default()).dtd_name.unwrap();
+        for edition in Edition::ALL {
+            for name in dtd_names(kind, edition) {
+                let reading = read(text.replace(&now, &name).as_bytes(), &Limits::default());
+                assert_eq!((reading.kind, reading.edition), (Some(kind), Some(edition)), "{name}");
+                let problems = &reading.problems;
+                assert!(problems.iter().all(|p| !p.label.starts_with("dtd-name")), "{name}: {problems:#?}");
+                let official = kind.is_official() && edition == Edition::E104;
+                assert_eq!(model::grammar(kind, edition).is_official(), official);
+                assert!(official || !reading.breaches_official());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_category_of_a_letter() {
+    let text = std::fs::read_to_string(vectors().join("good/letter-inline.di")).unwrap();
+    let grammar = model::grammar(Kind::Letter, Edition::E104);
+    let model::AttributeType::OneOf(values) = grammar.attributes("函類別")[0].kind else { panic!() };
+    assert_eq!(values.len(), 10);
+    for value in values {
+        let text = text.replace("代碼=\"書函\"", &format!("代碼=\"{value}\""));
+        let reading = read(text.as_bytes(), &Limits::default());
+        assert_eq!(reading.verdict, Verdict::Valid, "{value}");
+        assert_eq!(reading.letter.unwrap().category, *value);
+    }
+}
+
+#[test]
+fn characters_stay_as_they_are() {
+    let letter = |name: &str| read(&std::fs::read(vectors().join(name)).unwrap(), &Limits::default());
+    let reading = letter("good/letter-cp950-windows.di");
+    assert_eq!(reading.encoding.as_str(), "cp950");
+    let letter_ = reading.letter.unwrap();
+    assert_eq!(letter_.subject, "碁銹裏墻恒粧嫺功許蓋");
+    assert_eq!(
+        letter_.paragraphs[0].text.as_deref(),
+        Some("\u{E000}\u{E310}\u{E311}\u{EEB7}\u{EEB8}\u{F6B0}\u{F6B1}\u{F848}")
+    );
+    let plain = letter("good/letter-not-normalised.di").letter.unwrap();
+    assert_eq!(plain.subject, "\u{F90A}\u{2F800}e\u{301}\u{FF21}\u{2126}");
+    assert_eq!(plain.signatures, ["\u{E000}\u{F0001}\u{100001}"]);
+    for (name, encoding) in [
+        ("tolerated/encoding-declared.di", "utf-8"),
+        ("tolerated/encoding-declared-bom.di", "utf-8"),
+        ("tolerated/encoding-declared-other.di", "utf-8"),
+        ("tolerated/encoding-declared-cp950.di", "cp950"),
+        ("tolerated/encoding-undeclared-cp950.di", "cp950"),
+        ("bad/half-character-cp950.di", "cp950"),
+        ("bad/half-character.di", "utf-8"),
+        ("bad/ascii-cp950.di", "cp950"),
+    ] {
+        assert_eq!(letter(name).encoding.as_str(), encoding, "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_still_has_its_name() {
+    for (name, root, edition) in [
+        ("bad/half.di", "函", Some(Edition::E104)),
+        ("bad/parsed-entity.di", "函", None),
+        ("bad/archive-package-doctype.xml", "電子封裝檔", None),
+        ("bad/archive-package.xml", "電子封裝檔", None),
+        ("bad/too-deep.di", "函", Some(Edition::E104)),
+        ("bad/not-xml.di", "", None),
+    ] {
+        let reading = read(&std::fs::read(vectors().join(name)).unwrap(), &Limits::default());
+        assert_eq!((reading.root.as_str(), reading.edition), (root, edition), "{name}");
+    }
+    let package = format!("<電子封裝檔>{}</電子封裝檔>", " ".repeat(9 << 20));
+    let reading = read(package.as_bytes(), &Limits::default());
+    let labels: Vec<&str> = reading.problems.iter().map(|problem| problem.label).collect();
+    assert_eq!(labels, ["too-large", "root-unknown"]);
 }
 
 #[test]
