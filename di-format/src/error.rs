@@ -77,8 +77,8 @@ pub enum Error {
     /// The bytes are no readable DI or SW; the first fatal problem.
     #[error("not readable: {0}")]
     Unreadable(Box<Problem>),
-    /// A value to be written holds a character that XML 1.0 cannot carry.
-    #[error("{element}: U+{code:04X} cannot be written in XML", code = *character as u32)]
+    /// A value to be written holds a character that would not come back as it is; see [`crate::write`].
+    #[error("{element}: U+{code:04X} cannot be written there", code = *character as u32)]
     Character {
         /// The element or attribute that would have held it.
         element: &'static str,
@@ -99,6 +99,16 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// The letter holds something for which its kind has no place, so that writing would lose it.
+    #[error("{root} has no place for {element} ({value:?})")]
+    NoPlace {
+        /// The kind, or the element in which the value would have to stand.
+        root: &'static str,
+        /// The element; empty for [`Letter::extra`](crate::Letter::extra).
+        element: &'static str,
+        /// What stands there, or how many of them.
+        value: String,
+    },
     /// A companion's file name is not acceptable.
     #[error("file name {name:?}: {reason}")]
     FileName {
@@ -107,7 +117,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// What was written would breach the official DTD; the first breach.
+    /// What was written would not be judged `valid`; the first problem.
     #[error("would not be valid: {0}")]
     Invalid(Box<Problem>),
     /// There is no writer for this kind of document.
@@ -127,6 +137,7 @@ impl Error {
             Self::Character { .. } => "write-character",
             Self::Missing { .. } => "write-missing",
             Self::Value { .. } => "write-value",
+            Self::NoPlace { .. } => "write-no-place",
             Self::FileName { .. } => "file-name",
             Self::Invalid(_) => "write-invalid",
             Self::Unconfirmed { .. } => "write-unconfirmed",
@@ -231,9 +242,10 @@ pub const LABELS: &[(&str, &str)] = &[
     ),
     ("too-many-problems", "there are more problems than are listed; expected: limit"),
     // writing
-    ("write-character", "a value to be written holds a character that XML cannot carry"),
+    ("write-character", "a value to be written holds a control character, or a blank at its ends"),
     ("write-missing", "a value that the document type demands is missing"),
     ("write-value", "a value is not allowed by the document type"),
-    ("write-invalid", "what was written would breach the official DTD"),
+    ("write-no-place", "the letter holds something for which its kind has no place"),
+    ("write-invalid", "what was written would not be valid"),
     ("write-unconfirmed", "there is no confirmed document type for this kind"),
 ];

@@ -95,9 +95,10 @@ pub(super) const WORDS: &[Words] = &[
     ),
     w("too-many-problems", "問題太多，未全部列出", "先改正已列出的，再檢查一次"),
     // writing
-    w("write-character", "要寫入的文字含有 XML 不允許的字元", "移除該字元"),
+    w("write-character", "要寫入的文字含有控制字元（如換行、定位），或頭尾有空白", "移除該字元；換行請改用條列"),
     w("write-missing", "缺少文別規定必要的內容", "補上該項內容"),
     w("write-value", "內容不是文別允許的值", "改為允許的值"),
+    w("write-no-place", "這個文別沒有地方放這項內容", "移除該項內容，或改用有此欄位的文別"),
     w("write-invalid", "寫出的內容不合文別的規定", "請附上內容與代號回報"),
     w("write-unconfirmed", "這個文別沒有經確認的官方格式", "確定要產出時，另行指明接受未經確認的格式"),
 ];
