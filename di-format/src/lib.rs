@@ -34,8 +34,8 @@ pub mod model;
 mod reading;
 mod remarks;
 mod roster;
-mod scan;
 mod tolerance;
+mod tree;
 mod validate;
 pub mod write;
 
@@ -52,7 +52,7 @@ pub use letter::{
 pub use model::{Edition, Kind};
 pub use reading::{Reading, Verdict, companions, named_files, read};
 pub use roster::{Line, Mailbox, Party, Roster};
-pub use tolerance::TOLERATED;
+pub use tolerance::{TOLERATED, is_rule};
 
 /// Bounds on what is read. The defaults fit every letter; raise `size` for very large rosters.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -43,3 +43,41 @@ pub const TOLERATED: &[&str] = &[
     "roster-name-not-in-letter",
     "recipient-differs",
 ];
+
+/// True for labels that say that a document type's own rules are broken: those of an official DTD (then
+/// [`Problem::official`](crate::Problem::official) is true), or rules that are inferred from what producers emit.
+/// Other labels are about the file itself, or remarks that no DTD makes.
+#[must_use]
+pub fn is_rule(label: &str) -> bool {
+    RULES.contains(&label)
+}
+
+const RULES: &[&str] = &[
+    "doctype-root",
+    "notation-repeated",
+    "notation-undeclared",
+    "element-undeclared",
+    "element-unexpected",
+    "element-order",
+    "element-repeated",
+    "element-missing",
+    "element-extra",
+    "text-unexpected",
+    "content-not-empty",
+    "attribute-undeclared",
+    "attribute-missing",
+    "attribute-value",
+    "entity-undeclared",
+    "original-empty",
+    "original-repeated",
+    "recipient-text",
+    "number-missing",
+    "time-missing",
+    "address-in-notice",
+    "classification-text",
+    "classification-ordinary",
+    "sender-form",
+    "attachment-not-entity",
+    "roster-empty",
+    "roster-dangling",
+];

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use di_format::{
-    Edition, Kind, LABELS, Limits, Severity, TOLERATED, Verdict, cross_check, model, named_files, read,
+    Edition, Kind, LABELS, Limits, Severity, TOLERATED, Verdict, cross_check, is_rule, model, named_files,
+    read,
 };
 
 fn vectors() -> std::path::PathBuf {
@@ -84,6 +85,10 @@ fn a_warning_is_a_row_of_the_tolerance_table() {
         for problem in &reading.problems {
             let warning = problem.severity == Severity::Warning;
             assert_eq!(warning, TOLERATED.contains(&problem.label), "{file}: {problem}");
+            let official = reading.edition == Some(Edition::E104)
+                && reading.kind.is_some_and(Kind::is_official)
+                && (is_rule(problem.label) || problem.label == "code-missing" && !problem.found.is_empty());
+            assert_eq!(problem.official, official, "{file}: {problem}");
         }
         let tolerated = !reading.problems.is_empty()
             && reading.problems.iter().all(|problem| TOLERATED.contains(&problem.label));

@@ -1,4 +1,9 @@
 //! `lint` and `dtd`: files against the rules of `di-format`, without service or configuration.
+//!
+//! The verdict is on the file itself. What is found by looking beside it (`unit`) is added as warnings and changes neither
+//! the verdict nor the exit code.
+
+mod unit;
 
 use std::fs::File;
 use std::io::Read;
@@ -6,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use di_format::model::{self, Kind};
-use di_format::{Limits, Problem, Reading, Verdict, read};
+use di_format::{Edition, Limits, Problem, Verdict, is_rule, read};
 use serde::Serialize;
 
 use crate::cli::exit;
@@ -43,6 +48,15 @@ pub(crate) struct Report {
     encoding: Option<String>,
     verdict: String,
     problems: Vec<Item>,
+    #[serde(skip)]
+    rules: Option<Rules>,
+}
+
+/// Where the rules come from by which a file was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    Official,
+    Inferred,
 }
 
 /// One problem of `lint --json`.
@@ -63,7 +77,7 @@ pub(crate) fn lint(args: &Lint, out: &mut Out) -> Done {
     let mut reports = Vec::new();
     let mut worst = exit::OK;
     for path in &args.files {
-        let report = report(path);
+        let report = report(path, &args.files);
         worst = worst.max(match report.verdict.as_str() {
             "valid" | "tolerated" => exit::OK,
             "invalid" => exit::FAILED,
@@ -108,7 +122,7 @@ pub(crate) fn load(path: &Path, limits: &Limits) -> Result<Vec<u8>, (&'static st
     }
 }
 
-fn report(path: &Path) -> Report {
+fn report(path: &Path, given: &[PathBuf]) -> Report {
     let limits = Limits::default();
     let bytes = match load(path, &limits) {
         Ok(bytes) => bytes,
@@ -122,13 +136,23 @@ fn report(path: &Path) -> Report {
                 encoding: None,
                 verdict: Verdict::Unreadable.as_str().to_owned(),
                 problems: vec![item],
+                rules: None,
             };
         }
     };
     let reading = read(&bytes, &limits);
     let mut problems: Vec<Item> = reading.problems.iter().map(of_problem).collect();
-    // The verdict is on the file itself; what is missing beside it is a warning.
-    problems.extend(missing(path, &reading));
+    problems.extend(unit::check(path, &bytes, &reading, given));
+    problems.sort_by_key(|item| (item.line, item.column));
+    if problems.len() > limits.problems + 1 {
+        problems.truncate(limits.problems);
+        let label = "too-many-problems";
+        let message = format!("{}（上限 {}）。{}", words::what(label), limits.problems, words::remedy(label));
+        let last = problems.last().map_or((1, 1), |item| (item.line, item.column));
+        problems.push(item(label, "warning", last, "", message, false));
+    }
+    let official = |kind: Kind| kind.is_official() && reading.edition == Some(Edition::E104);
+    let rules = reading.kind.filter(|_| reading.verdict != Verdict::Unreadable);
     Report {
         file: path.display().to_string(),
         kind: (!reading.root.is_empty()).then(|| plain(&reading.root)),
@@ -136,6 +160,7 @@ fn report(path: &Path) -> Report {
         encoding: Some(reading.encoding.as_str().to_owned()),
         verdict: reading.verdict.as_str().to_owned(),
         problems,
+        rules: rules.map(|kind| if official(kind) { Rules::Official } else { Rules::Inferred }),
     }
 }
 
@@ -170,26 +195,6 @@ fn of_problem(problem: &Problem) -> Item {
     )
 }
 
-/// Files that the DI names and that are neither beside it nor in `Attch/`: a warning here, a refusal in the drop folder.
-fn missing(path: &Path, reading: &Reading) -> Vec<Item> {
-    let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    let mut items = Vec::new();
-    for companion in reading.companions() {
-        if companion.role == di_format::Role::Unreferenced {
-            continue;
-        }
-        let near = [folder.join(&companion.file), folder.join("Attch").join(&companion.file)];
-        if near.iter().any(|p| p.is_file()) {
-            continue;
-        }
-        let label = "companion-missing";
-        let message =
-            format!("{}：「{}」。{}", words::what(label), plain(&companion.file), words::remedy(label));
-        items.push(item(label, "warning", (1, 1), &reading.root, message, false));
-    }
-    items
-}
-
 /// The verdict in Chinese.
 pub(crate) fn verdict(name: &str) -> &'static str {
     match name {
@@ -204,19 +209,27 @@ fn text(report: &Report) -> String {
     let mut text = format!("{}：{}", plain(&report.file), verdict(&report.verdict));
     let kind = report.kind.as_deref();
     let edition = report.edition.as_ref().map(|e| format!("{e} 年版"));
+    let rules = report.rules.map(|rules| match rules {
+        Rules::Official => "依官方 DTD",
+        Rules::Inferred => "依推定規則：官方 DTD 未公開",
+    });
     let facts: Vec<&str> =
-        [kind, edition.as_deref(), report.encoding.as_deref()].into_iter().flatten().collect();
+        [kind, edition.as_deref(), report.encoding.as_deref(), rules].into_iter().flatten().collect();
     if !facts.is_empty() {
         text.push_str(&format!("（{}）", facts.join("，")));
     }
     text.push('\n');
     for item in &report.problems {
         let weight = if item.severity == "warning" { "注意" } else { "錯誤" };
-        let official = if item.official { "，違反官方 DTD" } else { "" };
+        let rule = match (item.official, is_rule(&item.label)) {
+            (true, _) => "，違反官方 DTD",
+            (false, true) => "，違反推定規則",
+            (false, false) => "",
+        };
         let place =
             if item.path.is_empty() { String::new() } else { format!("　於 {}", plain(&item.path)) };
         text.push_str(&format!(
-            "  {}:{}　{weight}　{}{place}［{}{official}］\n",
+            "  {}:{}　{weight}　{}{place}［{}{rule}］\n",
             item.line,
             item.column,
             plain(&item.message),
@@ -293,6 +306,10 @@ mod tests {
         assert_eq!(run(&["di-node", "lint"]).0, exit::USAGE);
     }
 
+    fn alone(path: &Path) -> Report {
+        report(path, &[path.to_owned()])
+    }
+
     #[test]
     fn a_missing_companion_is_a_warning_only() {
         let dir = tempfile::tempdir().unwrap();
@@ -300,16 +317,76 @@ mod tests {
         let text = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!DOCTYPE 函 SYSTEM \"104_2_utf8.dtd\" [\n<!ENTITY 表單 SYSTEM \"x.sw\" NDATA DI>\n<!ENTITY 甲 SYSTEM \"y.pdf\" NDATA _X>\n<!NOTATION DI SYSTEM \"\">\n<!NOTATION _X SYSTEM \"\">\n]>\n<函/>\n";
         std::fs::write(&di, text).unwrap();
         // Declared and not referred to: not asked for.
-        let said = super::text(&report(&di));
+        let said = super::text(&alone(&di));
         assert!(!said.contains("y.pdf"), "{said}");
         let text =
             text.replace("<函/>", "<函><受文者><交換表 交換表單=\"表單\">如正副本</交換表></受文者></函>");
         std::fs::write(&di, text).unwrap();
-        let found = report(&di);
-        assert!(found.problems.iter().any(|p| p.label == "companion-missing" && p.severity == "warning"));
+        let found = alone(&di);
+        assert!(found.problems.iter().any(|p| p.label == "companion-missing"
+            && p.severity == "warning"
+            && (p.line, p.column) == (3, 1)));
         std::fs::create_dir(dir.path().join("Attch")).unwrap();
         std::fs::write(dir.path().join("Attch/x.sw"), ROSTER).unwrap();
-        assert!(!report(&di).problems.iter().any(|p| p.label == "companion-missing"));
+        assert!(!alone(&di).problems.iter().any(|p| p.label == "companion-missing"));
+    }
+
+    fn vectors() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../di-format/vectors/unit")
+    }
+
+    fn labels(report: &Report) -> Vec<&str> {
+        report.problems.iter().map(|p| p.label.as_str()).collect()
+    }
+
+    #[test]
+    fn what_lies_beside_a_letter() {
+        let found = alone(&vectors().join("folder/letter.di"));
+        assert_eq!(found.verdict, "valid");
+        assert_eq!(labels(&found), ["companion-unnamed", "companion-case", "companion-missing"]);
+        let message = |at: usize| found.problems[at].message.as_str();
+        assert!(message(0).contains("letter-2.ods"), "{}", message(0));
+        assert!(message(1).contains("Plan.PDF") && message(1).contains("plan.pdf"), "{}", message(1));
+        assert!(message(2).contains("gone.pdf"), "{}", message(2));
+    }
+
+    #[test]
+    fn a_letter_is_held_against_its_roster() {
+        let named = alone(&vectors().join("name-not-in-roster.di"));
+        assert_eq!((labels(&named), named.verdict.as_str()), (vec!["name-not-in-roster"], "valid"));
+        assert!(named.problems[0].line > 1 && named.problems[0].path == "函/副本/全銜");
+        // by its own stem, though the letter names none
+        assert_eq!(labels(&alone(&vectors().join("recipient-differs.di"))), ["recipient-differs"]);
+        // given beside it under another name
+        let dir = tempfile::tempdir().unwrap();
+        let copied = |from: &str, to: &str| {
+            let to = dir.path().join(to);
+            std::fs::copy(vectors().join(from), &to).unwrap();
+            to
+        };
+        let di = copied("name-not-in-roster.di", "一.di");
+        std::fs::create_dir(dir.path().join("b")).unwrap();
+        let sw = copied("name-not-in-roster.sw", "b/二.sw");
+        assert_eq!(labels(&alone(&di)), ["companion-missing"]);
+        let both = report(&di, &[di.clone(), sw.clone()]);
+        assert_eq!(labels(&both), ["companion-missing", "name-not-in-roster"]);
+        // one that is itself wrong is said to be
+        std::fs::write(&sw, "<交換表單/>").unwrap();
+        std::fs::write(dir.path().join("name-not-in-roster.sw"), "no roster").unwrap();
+        assert_eq!(labels(&alone(&di)), ["roster-not-compared"]);
+    }
+
+    #[test]
+    fn official_and_inferred_rules_are_told_apart() {
+        let said = |name: &str| text(&alone(&vectors().join("..").join(name)));
+        let letter = said("bad/subject-missing.di");
+        assert!(letter.contains("依官方 DTD") && letter.contains("，違反官方 DTD］"), "{letter}");
+        let older = said("tolerated/classification-ordinary.di");
+        assert!(older.contains("依推定規則") && older.contains("，違反推定規則］"), "{older}");
+        let order = said("good/order.di");
+        assert!(order.contains("令，104 年版，utf-8，依推定規則"), "{order}");
+        let other = said("bad/archive-package.xml");
+        assert!(other.contains("電子封裝檔") && !other.contains("規則"), "{other}");
     }
 
     #[test]

@@ -39,6 +39,22 @@ pub(super) const WORDS: &[Words] = &[
     w("no-runtime", "無法啟動執行環境", "檢查系統的執行緒與檔案數限制"),
     w("api-socket", "本機介面的通訊端無法建立", "檢查狀態資料夾的權限，路徑是否過長（108 位元組以內）"),
     w("api-bad-request", "要求的內容不正確", "命令列與服務版本可能不同；升級後請重新啟動服務"),
+    // lint, beside the letter
+    w(
+        "companion-case",
+        "檔名的大小寫與公文所寫的不同",
+        "把檔案改名，或更正公文裡的檔名；收送時視為同一個檔案",
+    ),
+    w(
+        "companion-unnamed",
+        "檔案在旁邊，公文裡沒有列",
+        "若是附件，請在 DOCTYPE 加上 ENTITY 並列入〈附件檔名〉，否則不會送出；若不是，請移走",
+    ),
+    w(
+        "roster-not-compared",
+        "交換表單不能用，沒有與公文互相核對",
+        "以 di-node lint 檢查這個交換表單，改正後再檢查一次公文",
+    ),
 ];
 
 #[cfg(test)]
@@ -65,6 +81,7 @@ mod tests {
             include_str!("../setup/inspect.rs"),
             include_str!("../export.rs"),
             include_str!("../lint.rs"),
+            include_str!("../lint/unit.rs"),
             include_str!("../setup.rs"),
             include_str!("../verify.rs"),
         ]
