@@ -1,11 +1,12 @@
 //! What can go wrong here, and whether trying again can help.
 
-use crate::State;
+use crate::{State, guard, pin, presence};
 use envelope::Class;
 use envelope::key::{KeyError, KeyErrorKind};
 use std::time::Duration;
 
-/// Every label of this crate with its class: those of [`Error`] and those of [`State`]. A program may rely on them.
+/// Every label of [`Error`] and [`State`] with its class, but for those of [`guard::LABELS`], [`pin::LABELS`] and
+/// [`presence::LABELS`], which they can have too. A program may rely on them.
 pub const LABELS: &[(&str, Class)] = &[
     // states
     ("card-starting", Class::Retry),
@@ -20,8 +21,6 @@ pub const LABELS: &[(&str, Class)] = &[
     ("card-keys", Class::Wait),
     ("card-wrong", Class::Wait),
     ("card-pin-needed", Class::Wait),
-    ("card-pin-stopped", Class::Wait),
-    ("card-locked", Class::Wait),
     ("card-ready", Class::Retry),
     ("card-broken", Class::Retry),
     // errors
@@ -80,8 +79,20 @@ pub enum Error {
     #[error("{during} failed: {detail}")]
     Failed {
         /// Which call.
-        during: &'static str,
+        during: String,
         /// The module's return value, as a name or a number.
+        detail: String,
+    },
+    /// The session or the login is gone, as after a reset of the card; opening again may help.
+    #[error("the session with the card is lost: {detail}")]
+    SessionLost {
+        /// What the module said.
+        detail: String,
+    },
+    /// The card or its reader is gone.
+    #[error("the card is gone: {detail}")]
+    CardGone {
+        /// What the module said.
         detail: String,
     },
     /// The card works, but does not decrypt this ciphertext.
@@ -93,6 +104,15 @@ pub enum Error {
         /// What it can not do.
         what: String,
     },
+    /// The card waits for a PIN, and no source of one is configured.
+    #[error("no source of a PIN is configured")]
+    PinNeeded,
+    /// The source of the PIN gives none that fits.
+    #[error(transparent)]
+    PinSource(#[from] pin::Error),
+    /// The PIN is not, or no longer, tried.
+    #[error(transparent)]
+    Pin(#[from] guard::Refusal),
     /// Too many calls wait for the card.
     #[error("too many calls wait for the card")]
     Busy,
@@ -111,9 +131,13 @@ impl Error {
             Self::HelperDied { .. } => "card-helper-died",
             Self::HelperAnswer { .. } => "card-helper-answer",
             Self::Module { .. } => "card-module",
-            Self::Failed { .. } => "card-failed",
+            Self::Failed { .. } | Self::SessionLost { .. } => "card-failed",
+            Self::CardGone { .. } => "card-absent",
             Self::Refused => "card-refused",
             Self::Unusable { .. } => "card-unusable",
+            Self::PinNeeded => "card-pin-needed",
+            Self::PinSource(error) => error.label(),
+            Self::Pin(refusal) => refusal.label(),
             Self::Busy => "card-busy",
             Self::Closed => "card-closed",
         }
@@ -125,22 +149,25 @@ impl Error {
     }
 }
 
-/// The class that [`LABELS`] gives to a label; `Retry` for one that is not listed (a test says there is none).
+/// The class of a label of this crate; `Wait` for one that is not listed.
 pub(crate) fn class_of(label: &str) -> Class {
-    LABELS.iter().find(|(l, _)| *l == label).map_or(Class::Retry, |(_, class)| *class)
+    let mut all = [LABELS, guard::LABELS, pin::LABELS, presence::LABELS].into_iter().flatten();
+    all.find(|(l, _)| *l == label).map_or(Class::Wait, |(_, class)| *class)
 }
 
 impl From<Error> for KeyError {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::NotReady(state) => state.key_error_kind(),
-            Error::HelperStart { .. } | Error::Module { .. } => KeyErrorKind::Absent,
+            Error::HelperStart { .. } | Error::Module { .. } | Error::CardGone { .. } => KeyErrorKind::Absent,
+            Error::PinNeeded | Error::PinSource(_) | Error::Pin(_) => KeyErrorKind::PinNeeded,
             Error::Refused => KeyErrorKind::Refused,
             Error::Unusable { .. } => KeyErrorKind::Unusable,
             Error::Deadline { .. }
             | Error::HelperDied { .. }
             | Error::HelperAnswer { .. }
             | Error::Failed { .. }
+            | Error::SessionLost { .. }
             | Error::Busy
             | Error::Closed => KeyErrorKind::Broken,
         };

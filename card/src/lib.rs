@@ -6,8 +6,14 @@
 //! - [`presence`]: news of readers and cards.
 //! - [`helper`]: the child process in which the module runs.
 
+mod choose;
+mod client;
 mod error;
+mod frame;
 mod hint;
+mod pins;
+mod process;
+mod protocol;
 mod settings;
 mod state;
 
@@ -17,8 +23,11 @@ pub mod identity;
 pub mod pin;
 pub mod presence;
 
+pub use client::{Helper, Listing};
 pub use envelope::Class;
+pub use envelope::key::CardRank;
 pub use error::{Error, LABELS};
 pub use hint::Hint;
-pub use settings::{Care, Choice, Deadlines, Settings};
-pub use state::{Info, KeyOnCard, PinFlags, PinWanted, Rank, State, Token};
+pub use pins::Pins;
+pub use settings::{Care, Choice, Deadlines, KEPT, Settings};
+pub use state::{Info, KeyOnCard, NoLogin, PinFlags, State, Token};

@@ -11,8 +11,11 @@ use std::time::Duration;
 pub struct Settings {
     /// Program and arguments that end in [`crate::helper::main`]: `[/usr/bin/di-node, card-helper]`.
     pub helper: Vec<OsString>,
-    /// The vendor's PKCS#11 module, a shared library.
+    /// The vendor's PKCS#11 module, a shared library. A name without `/` is looked for where the system looks for
+    /// libraries.
     pub module: PathBuf,
+    /// Environment of the helper beside what every module may need ([`KEPT`]).
+    pub environment: Vec<(OsString, OsString)>,
     /// Which of several cards.
     pub choice: Choice,
     /// Whose card it must be.
@@ -31,6 +34,7 @@ impl Settings {
         Self {
             helper,
             module: module.into(),
+            environment: Vec::new(),
             choice: Choice::default(),
             expected: Expected::default(),
             authorities: Vec::new(),
@@ -104,3 +108,22 @@ impl Default for Care {
         }
     }
 }
+
+/// What the helper inherits of our environment; everything else (credentials, tokens, proxies) stays out of a vendor's
+/// reach.
+pub const KEPT: &[&str] = &[
+    // where modules keep a configuration or a cache of their own (SoftHSM, OpenSC, HiCOS)
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME",
+    "SOFTHSM2_CONF",
+    "OPENSC_CONF",
+    // the socket of the smart card service, where it is not the usual one
+    "PCSCLITE_CSOCK_NAME",
+    // libraries that lie beside the module
+    "LD_LIBRARY_PATH",
+    // encodings of names, temporary files
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+];

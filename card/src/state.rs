@@ -2,7 +2,7 @@
 
 use crate::error::class_of;
 use crate::identity::Mismatch;
-use envelope::key::KeyErrorKind;
+use envelope::key::{CardRank, KeyErrorKind};
 use envelope::{Certificate, Class};
 use std::fmt;
 use std::sync::Arc;
@@ -43,15 +43,6 @@ pub struct Token {
     pub pin_pad: bool,
 }
 
-/// The rank of a card (2.16.886.1.100.2.2).
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
-pub enum Rank {
-    /// 正卡.
-    Primary,
-    /// 附卡.
-    Secondary,
-}
-
 /// One of the two keys, with its certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyOnCard {
@@ -79,28 +70,20 @@ pub struct Info {
     /// The organisation's OID from the signing certificate: 2.16.886.1.100.2.102, else .101.
     pub organisation_oid: Option<String>,
     /// 正卡 or 附卡, where the certificate says so.
-    pub rank: Option<Rank>,
-    /// Whether RSAES-OAEP with SHA-256 was tried and works; known only after a login.
+    pub rank: Option<CardRank>,
+    /// Whether RSAES-OAEP with SHA-256 was tried and works; `false` before the first login.
     pub oaep: bool,
 }
 
-/// Why a PIN is asked for.
-#[derive(Clone, Debug, Eq, PartialEq, Hash)]
-pub enum PinWanted {
-    /// No source of a PIN is configured, or it holds none.
-    NoSource,
-    /// What the source gives can not be a PIN of this card: too short, too long.
-    Malformed {
-        /// Shortest that the card takes.
-        min: usize,
-        /// Longest that the card takes.
-        max: usize,
-    },
-    /// The source can not be read.
-    Unreadable {
-        /// What the system said.
-        detail: String,
-    },
+/// Why there was no login.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NoLogin {
+    /// One of [`crate::pin::LABELS`] or [`crate::guard::LABELS`], or `card-pin-needed` when no source is configured.
+    pub label: &'static str,
+    /// The same in English, for logs.
+    pub detail: String,
+    /// How many tries the card has left, where known.
+    pub left: Option<u32>,
 }
 
 /// What is known of the card. A state, not an error: work waits and goes on by itself when it can.
@@ -156,24 +139,10 @@ pub enum State {
         /// The card.
         info: Arc<Info>,
     },
-    /// The card is right, and waits for a PIN.
+    /// The card is right, and waits for a PIN: there is none, the guard allows no further try, or it is locked.
     PinNeeded {
-        /// Why.
-        why: PinWanted,
-        /// The card.
-        info: Arc<Info>,
-    },
-    /// The guard allows no further try until a person has looked.
-    PinStopped {
-        /// Tries left, where known.
-        left: Option<u8>,
-        /// What the guard said, English.
-        detail: String,
-        /// The card.
-        info: Arc<Info>,
-    },
-    /// The card refuses every PIN until its holder unlocks it at the CA.
-    Locked {
+        /// Why; its label is the state's.
+        why: NoLogin,
         /// The card.
         info: Arc<Info>,
     },
@@ -204,9 +173,7 @@ impl State {
             Self::Ambiguous { .. } => "card-ambiguous",
             Self::NoKeys { .. } => "card-keys",
             Self::WrongCard { .. } => "card-wrong",
-            Self::PinNeeded { .. } => "card-pin-needed",
-            Self::PinStopped { .. } => "card-pin-stopped",
-            Self::Locked { .. } => "card-locked",
+            Self::PinNeeded { why, .. } => why.label,
             Self::Ready { .. } => "card-ready",
             Self::Broken { .. } => "card-broken",
         }
@@ -220,11 +187,7 @@ impl State {
     /// The card that was read last, also when it can not be used.
     pub fn info(&self) -> Option<&Arc<Info>> {
         match self {
-            Self::WrongCard { info, .. }
-            | Self::PinNeeded { info, .. }
-            | Self::PinStopped { info, .. }
-            | Self::Locked { info }
-            | Self::Ready { info } => Some(info),
+            Self::WrongCard { info, .. } | Self::PinNeeded { info, .. } | Self::Ready { info } => Some(info),
             _ => None,
         }
     }
@@ -236,7 +199,7 @@ impl State {
 
     pub(crate) fn key_error_kind(&self) -> KeyErrorKind {
         match self {
-            Self::PinNeeded { .. } | Self::PinStopped { .. } | Self::Locked { .. } => KeyErrorKind::PinNeeded,
+            Self::PinNeeded { .. } => KeyErrorKind::PinNeeded,
             Self::Ready { .. } | Self::Broken { .. } => KeyErrorKind::Broken,
             _ => KeyErrorKind::Absent,
         }
@@ -250,8 +213,8 @@ impl fmt::Display for State {
             | Self::NoModule { detail }
             | Self::NoService { detail }
             | Self::ServiceRefused { detail }
-            | Self::Broken { detail }
-            | Self::PinStopped { detail, .. } => write!(f, "{} ({detail})", self.label()),
+            | Self::Broken { detail } => write!(f, "{} ({detail})", self.label()),
+            Self::PinNeeded { why, .. } => write!(f, "{} ({})", why.label, why.detail),
             Self::NoKeys { what, .. } => write!(f, "{} ({what})", self.label()),
             Self::WrongCard { what, .. } => write!(f, "{} ({what})", self.label()),
             Self::OtherCard { found } | Self::Ambiguous { found } => {

@@ -1,6 +1,9 @@
 //! What a pair of keys must be able to do, whether it lives in a file or on a card.
 
+mod gpki;
+
 pub use crate::certificate::{Certificate, KeyUsage};
+pub use gpki::{CardRank, card_rank, check_signature, may_decrypt};
 use crate::error::Class;
 use zeroize::Zeroizing;
 

@@ -162,24 +162,35 @@ pub fn seal(
     sealer.finish().map(|(info, _)| info)
 }
 
-/// KeyTransRecipientInfo (RFC 5652 §6.2.1), version 0.
-fn recipient_info(recipient: &Recipient, key: &[u8; 32]) -> Result<Vec<u8>, Error> {
-    let certificate = &recipient.certificate;
+/// A content key wrapped to a certificate's key. Also what a card decrypts to prove that it works.
+///
+/// # Errors
+/// [`Error::RecipientUnusable`] for a key that is not RSA of 2048 to 8192 bits.
+pub fn wrap(certificate: &Certificate, scheme: WrapScheme, key: &[u8; 32]) -> Result<Vec<u8>, Error> {
     let unusable = || Error::RecipientUnusable { subject: certificate.subject().to_owned() };
     if !certificate.rsa_bits().is_some_and(|bits| (2048..=8192).contains(&bits)) {
         return Err(unusable());
     }
     let public = PublicEncryptingKey::from_der(certificate.public_key()).map_err(|_| unusable())?;
     let mut wrapped = vec![0; public.key_size_bytes()];
-    let scheme = if recipient.oaep {
-        let public = OaepPublicEncryptingKey::new(public).map_err(|_| unusable())?;
-        public.encrypt(&OAEP_SHA256_MGF1SHA256, key, &mut wrapped, None).map_err(|_| unusable())?;
-        WrapScheme::OaepSha256
-    } else {
-        let public = Pkcs1PublicEncryptingKey::new(public).map_err(|_| unusable())?;
-        public.encrypt(key, &mut wrapped).map_err(|_| unusable())?;
-        WrapScheme::Pkcs1
-    };
+    match scheme {
+        WrapScheme::OaepSha256 => {
+            let public = OaepPublicEncryptingKey::new(public).map_err(|_| unusable())?;
+            public.encrypt(&OAEP_SHA256_MGF1SHA256, key, &mut wrapped, None).map_err(|_| unusable())?;
+        }
+        WrapScheme::Pkcs1 => {
+            let public = Pkcs1PublicEncryptingKey::new(public).map_err(|_| unusable())?;
+            public.encrypt(key, &mut wrapped).map_err(|_| unusable())?;
+        }
+    }
+    Ok(wrapped)
+}
+
+/// KeyTransRecipientInfo (RFC 5652 §6.2.1), version 0.
+fn recipient_info(recipient: &Recipient, key: &[u8; 32]) -> Result<Vec<u8>, Error> {
+    let certificate = &recipient.certificate;
+    let scheme = if recipient.oaep { WrapScheme::OaepSha256 } else { WrapScheme::Pkcs1 };
+    let wrapped = wrap(certificate, scheme, key)?;
     Ok(tlv::element(
         tlv::SEQUENCE,
         &[

@@ -1,0 +1,67 @@
+//! What stands between a PIN and a card: the guard, the source, a clock.
+
+use crate::error::Error;
+use crate::guard::{Answer, Attempt, Guard, Outcome, Refusal};
+use crate::pin::{Entry, Supply};
+use crate::state::Token;
+use std::fmt;
+use std::sync::Arc;
+
+/// The guard, the source of the PIN, and who asks. Cheap to clone.
+#[derive(Clone)]
+pub struct Pins {
+    guard: Guard,
+    supply: Option<Supply>,
+    by: Arc<str>,
+    clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+}
+
+impl Pins {
+    /// `by` names who tries, for people ("service", "doctor"); `clock` gives Unix milliseconds.
+    pub fn new(
+        guard: Guard,
+        supply: Option<Supply>,
+        by: &str,
+        clock: impl Fn() -> i64 + Send + Sync + 'static,
+    ) -> Self {
+        Self { guard, supply, by: by.into(), clock: Arc::new(clock) }
+    }
+
+    /// The guard.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Reads the PIN and asks the guard. When it returns, the try is on disk, and has to be settled.
+    pub(crate) fn begin(&self, token: &Token) -> Result<(Attempt, Entry), Error> {
+        let entry = self.supply.as_ref().ok_or(Error::PinNeeded)?.entry()?;
+        entry.pin.fits(token.pin_min, token.pin_max)?;
+        let attempt = self.guard.begin(&token.serial, &entry.generation, token.pin, &self.by, self.now())?;
+        Ok((attempt, entry))
+    }
+
+    /// Records how a presentation came out. `Ok(true)`: the card took the PIN. `Ok(false)`: it was not presented.
+    pub(crate) fn settle(&self, attempt: Attempt, answer: Answer) -> Result<bool, Error> {
+        match answer {
+            Answer::Success => attempt.succeeded(self.now()).map(|()| true).map_err(Error::Pin),
+            Answer::NotPresented => attempt.not_presented().map(|()| false).map_err(Error::Pin),
+            Answer::Failed(outcome) => Err(Error::Pin(attempt.failed(outcome))),
+        }
+    }
+
+    /// A PIN error that came without our presenting one.
+    pub(crate) fn noticed(&self, token: &Token, outcome: Outcome) -> Result<Refusal, Error> {
+        let generation = self.supply.as_ref().ok_or(Error::PinNeeded)?.entry()?.generation;
+        Ok(self.guard.noticed(&token.serial, &generation, outcome, &self.by, self.now()))
+    }
+
+    fn now(&self) -> i64 {
+        (self.clock)()
+    }
+}
+
+impl fmt::Debug for Pins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pins").field("by", &self.by).field("supply", &self.supply).finish_non_exhaustive()
+    }
+}
