@@ -1,6 +1,7 @@
 //! What a center is told: where it listens, its keys, whom it believes, where it keeps its data, and its limits.
 
 use crate::node::KeyFile;
+use crate::revocation::Revocation;
 use crate::value::{Bytes, Period};
 use crate::{Problem, Settings};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub struct CenterConfig {
     pub receipt: KeyFile,
     /// Whom to believe.
     pub trust: CenterTrust,
+    /// How the status of certificates is learned.
+    pub revocation: Revocation,
     /// Sizes, rates and quotas; those per member are defaults that `di-center member set` can override.
     pub limits: CenterLimits,
     /// How long things are kept.
@@ -113,6 +116,7 @@ impl Default for CenterConfig {
             tls: Tls::default(),
             receipt: KeyFile::default(),
             trust: CenterTrust::default(),
+            revocation: Revocation::default(),
             limits: CenterLimits::default(),
             keep: Keep::default(),
             mischief: Mischief::default(),
@@ -200,6 +204,7 @@ impl Settings for CenterConfig {
         demand(limits.connections > 0, "limits.connections", "不得為 0");
         demand(self.keep.uploads >= Period::minutes(1), "keep.uploads", "不得小於 1m");
         demand(self.mischief.percent <= 100, "mischief.percent", "應在 0 與 100 之間");
+        self.revocation.problems(&mut out);
         out
     }
 }

@@ -14,6 +14,7 @@ mod card;
 mod center;
 mod error;
 mod node;
+mod revocation;
 pub mod value;
 
 pub use card::{Card, Pcsc, PinSource};
@@ -23,6 +24,7 @@ pub use node::{
     Api, CenterLink, Folders, Intake, KeyFile, KeySource, Keys, Limits, NodeConfig, Outgoing, Party, Retry,
     Scan, SecretLetters, Transport, Trust,
 };
+pub use revocation::{Revocation, RevocationMode, WithoutAddress};
 
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! What a node is told: who it is, where its folders and keys are, which center it speaks to, and its limits.
 
 use crate::card::Card;
+use crate::revocation::Revocation;
 use crate::value::{Address, Bytes, Code, Period, Secret, Unit};
 use crate::{Problem, Settings};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub struct NodeConfig {
     pub center: CenterLink,
     /// Whom to believe about members' certificates.
     pub trust: Trust,
+    /// How the status of certificates is learned.
+    pub revocation: Revocation,
     /// How the drop folder is watched.
     pub intake: Intake,
     /// A command that must pass what arrived.
@@ -390,6 +393,7 @@ impl Settings for NodeConfig {
         let mut out = Vec::new();
         self.required(&mut out);
         self.ranges(&mut out);
+        self.revocation.problems(&mut out);
         self.apart(&mut out);
         out
     }

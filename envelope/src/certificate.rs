@@ -1,8 +1,11 @@
 //! A certificate, parsed once (RFC 5280), as the GPKI writes them.
 
+pub(crate) mod addresses;
+
 use crate::error::Error;
 use crate::tlv::{self, Der};
 use crate::{Digest, oid, sha256};
+use addresses::DistributionPoint;
 use aws_lc_rs::signature::{self, UnparsedPublicKey};
 use const_oid::ObjectIdentifier;
 use der::{Decode, Encode};
@@ -21,6 +24,8 @@ pub struct KeyUsage {
     pub key_encipherment: bool,
     /// keyCertSign.
     pub key_cert_sign: bool,
+    /// cRLSign.
+    pub crl_sign: bool,
 }
 
 /// An X.509 certificate. Cloning is cheap; two are equal when their bytes are.
@@ -46,6 +51,11 @@ struct Parsed {
     ca: Option<Option<u8>>,
     rsa: Option<RsaPublic>,
     public_key: Vec<u8>,
+    /// The bits of subjectPublicKey.
+    key_bits: Vec<u8>,
+    points: Vec<DistributionPoint>,
+    responders: Vec<String>,
+    ocsp_signing: bool,
     /// Bytes that the issuer signed, as a range of `der`.
     signed: std::ops::Range<usize>,
     signature: Vec<u8>,
@@ -65,7 +75,9 @@ pub const MAX_CERTIFICATE: usize = 16 * 1024;
 const MALFORMED: Error = Error::CertificateMalformed { what: "not an X.509 certificate" };
 
 /// Extensions that are understood, or need no understanding because policies are not processed.
-const KNOWN_EXTENSIONS: [ObjectIdentifier; 10] = [
+const KNOWN_EXTENSIONS: [ObjectIdentifier; 12] = [
+    const_oid::db::rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
+    const_oid::db::rfc5280::ID_PE_AUTHORITY_INFO_ACCESS,
     const_oid::db::rfc5280::ID_CE_KEY_USAGE,
     const_oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS,
     const_oid::db::rfc5280::ID_CE_CERTIFICATE_POLICIES,
@@ -121,6 +133,10 @@ impl Certificate {
             ca: extensions.ca,
             rsa: rsa.map(rsa_public).transpose()?,
             public_key: spki.to_der().map_err(|_| MALFORMED)?,
+            key_bits: spki.subject_public_key.raw_bytes().to_vec(),
+            points: extensions.points,
+            responders: extensions.responders,
+            ocsp_signing: extensions.ocsp_signing,
             signed: start..start + signed.len(),
             signature: certificate.signature.as_bytes().ok_or(MALFORMED)?.to_vec(),
             signature_algorithm: certificate.signature_algorithm.oid,
@@ -234,6 +250,56 @@ impl Certificate {
         &self.0.public_key
     }
 
+    /// Where CRLs that cover this certificate are published, in its own order.
+    pub fn crl_points(&self) -> &[DistributionPoint] {
+        &self.0.points
+    }
+
+    /// OCSP responders that it names, in its own order.
+    pub fn ocsp_responders(&self) -> &[String] {
+        &self.0.responders
+    }
+
+    /// Whether it names any place where its status can be asked for.
+    pub fn names_status(&self) -> bool {
+        !self.0.responders.is_empty() || self.0.points.iter().any(|p| !p.partial && !p.uris.is_empty())
+    }
+
+    /// Whether it is a CA's certificate by its basicConstraints.
+    pub fn is_ca(&self) -> bool {
+        self.0.ca.is_some()
+    }
+
+    /// The bits of subjectPublicKey: what OCSP hashes (RFC 6960 §4.1.1).
+    pub(crate) fn key_bits(&self) -> &[u8] {
+        &self.0.key_bits
+    }
+
+    /// Whether its extended key usage lets it sign OCSP answers (RFC 6960 §4.2.2.2).
+    pub(crate) fn may_sign_ocsp(&self) -> bool {
+        self.0.ocsp_signing
+    }
+
+    /// Verifies an RSASSA-PKCS1-v1_5 signature over what was hashed to `digest`, by the hash of `algorithm`.
+    pub(crate) fn verify_digest(
+        &self,
+        algorithm: ObjectIdentifier,
+        digest: &aws_lc_rs::digest::Digest,
+        signature: &[u8],
+    ) -> Result<(), Error> {
+        let weak = || Error::WeakKey { subject: self.subject().to_owned() };
+        let algorithm = match algorithm {
+            oid::SHA256_RSA => &signature::RSA_PKCS1_2048_8192_SHA256,
+            oid::SHA384_RSA => &signature::RSA_PKCS1_2048_8192_SHA384,
+            oid::SHA512_RSA => &signature::RSA_PKCS1_2048_8192_SHA512,
+            _ => return Err(weak()),
+        };
+        let rsa = self.0.rsa.as_ref().filter(|r| r.bits >= 2048).ok_or_else(weak)?;
+        UnparsedPublicKey::new(algorithm, &rsa.der)
+            .verify_digest(digest, signature)
+            .map_err(|_| Error::SignatureInvalid)
+    }
+
     /// DER of the RSAPublicKey (RFC 8017 §A.1.1).
     pub(crate) fn rsa_public(&self) -> Option<&[u8]> {
         self.0.rsa.as_ref().map(|r| r.der.as_slice())
@@ -304,6 +370,9 @@ struct Extensions {
     key_usage: Option<KeyUsage>,
     ca: Option<Option<u8>>,
     organisation_oid: Option<String>,
+    points: Vec<DistributionPoint>,
+    responders: Vec<String>,
+    ocsp_signing: bool,
     unknown_critical: bool,
     seen: Vec<ObjectIdentifier>,
 }
@@ -332,11 +401,22 @@ impl Extensions {
                     non_repudiation: usage.non_repudiation(),
                     key_encipherment: usage.key_encipherment(),
                     key_cert_sign: usage.key_cert_sign(),
+                    crl_sign: usage.crl_sign(),
                 });
             }
             const_oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS => {
                 let basic = pkix::BasicConstraints::from_der(value).map_err(bad)?;
                 self.ca = basic.ca.then_some(basic.path_len_constraint);
+            }
+            const_oid::db::rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS => {
+                self.points = addresses::points(value)?;
+            }
+            const_oid::db::rfc5280::ID_PE_AUTHORITY_INFO_ACCESS => {
+                self.responders = addresses::responders(value)?;
+            }
+            const_oid::db::rfc5280::ID_CE_EXT_KEY_USAGE => {
+                let usage = pkix::ExtendedKeyUsage::from_der(value).map_err(bad)?;
+                self.ocsp_signing = usage.0.contains(&const_oid::db::rfc5280::ID_KP_OCSP_SIGNING);
             }
             oid::SUBJECT_DIRECTORY_ATTRIBUTES => self.organisation_oid = organisation_oid(value)?,
             _ => {}

@@ -188,6 +188,42 @@ pub enum Error {
         subject: String,
     },
 
+    /// The certificate was revoked before the time in question.
+    #[error("{subject} was revoked (reason {reason})")]
+    Revoked {
+        /// Subject of the revoked certificate.
+        subject: String,
+        /// Since when, Unix milliseconds.
+        at: i64,
+        /// Reason code (RFC 5280 §5.3.1).
+        reason: u8,
+    },
+    /// The certificate is suspended (certificateHold) and may come back.
+    #[error("{subject} is on hold")]
+    Held {
+        /// Subject of the suspended certificate.
+        subject: String,
+        /// Since when, Unix milliseconds.
+        since: i64,
+    },
+    /// Nothing that is at hand says whether the certificate is revoked.
+    #[error("whether {subject} is revoked is not known: {why}")]
+    RevocationUnknown {
+        /// Subject of the certificate.
+        subject: String,
+        /// Label of the reason, or empty when nothing has been asked yet.
+        why: &'static str,
+    },
+    /// The certificate names no address at which its status can be asked for.
+    #[error("{subject} names no address for its status")]
+    NoStatusAddress {
+        /// Subject of the certificate.
+        subject: String,
+    },
+    /// An answer of a certificate authority (CRL, OCSP) that cannot be used.
+    #[error("the authority's answer cannot be used: {0}")]
+    Answer(AnswerFault),
+
     /// Not an AuthEnvelopedData of our profile (RFC 5083, 5084).
     #[error("the sealed message is malformed: {what}")]
     SealedMalformed {
@@ -264,6 +300,99 @@ pub enum Error {
     Random,
 }
 
+/// What is wrong with a CRL or an OCSP answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerFault {
+    /// Not a CRL (RFC 5280 §5), or not all of it.
+    #[error("not a whole CRL of the accepted form")]
+    CrlMalformed,
+    /// Longer than the limit.
+    #[error("it is over the size limit")]
+    TooLarge,
+    /// A delta CRL (RFC 5280 §5.2.4).
+    #[error("it is a delta CRL")]
+    Delta,
+    /// An indirect CRL (RFC 5280 §5.2.5), which speaks of several authorities' certificates.
+    #[error("it is an indirect CRL")]
+    Indirect,
+    /// A critical extension that is not understood (RFC 5280 §5.2, §5.3).
+    #[error("it has an unknown critical extension")]
+    UnknownCritical,
+    /// Signed by another authority, or another generation of it.
+    #[error("it is another authority's")]
+    WrongIssuer,
+    /// Its signature does not verify.
+    #[error("its signature does not verify")]
+    SignatureInvalid,
+    /// It does not cover the certificate (RFC 5280 §6.3.3: scope, distribution point).
+    #[error("it does not cover the certificate")]
+    OutOfScope,
+    /// Issued later than now.
+    #[error("it is from the future")]
+    FromFuture,
+    /// Its next update is over.
+    #[error("its next update is over")]
+    Stale,
+    /// Its CRL number is lower than one seen before.
+    #[error("its number went back")]
+    SetBack,
+    /// Not an OCSP answer (RFC 6960 §4.2).
+    #[error("not an OCSP answer of the accepted form")]
+    OcspMalformed,
+    /// The responder gave no answer but an error status (RFC 6960 §4.2.1).
+    #[error("the OCSP responder refuses to answer")]
+    OcspRefused,
+    /// Signed by one that may not answer for this authority (RFC 6960 §4.2.2.2).
+    #[error("the OCSP responder is not authorised")]
+    OcspWrongSigner,
+    /// About another certificate, or with another nonce.
+    #[error("the OCSP answer is to another question")]
+    OcspOtherQuestion,
+}
+
+impl AnswerFault {
+    /// Every one.
+    pub const ALL: [Self; 15] = [
+        Self::CrlMalformed,
+        Self::TooLarge,
+        Self::Delta,
+        Self::Indirect,
+        Self::UnknownCritical,
+        Self::WrongIssuer,
+        Self::SignatureInvalid,
+        Self::OutOfScope,
+        Self::FromFuture,
+        Self::Stale,
+        Self::SetBack,
+        Self::OcspMalformed,
+        Self::OcspRefused,
+        Self::OcspWrongSigner,
+        Self::OcspOtherQuestion,
+    ];
+
+    /// A stable name for programs, kebab-case.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::CrlMalformed => "crl-malformed",
+            Self::TooLarge => "crl-too-large",
+            Self::Delta => "crl-delta",
+            Self::Indirect => "crl-indirect",
+            Self::UnknownCritical => "crl-unknown-critical",
+            Self::WrongIssuer => "crl-wrong-issuer",
+            Self::SignatureInvalid => "crl-signature-invalid",
+            Self::OutOfScope => "crl-out-of-scope",
+            Self::FromFuture => "crl-from-future",
+            Self::Stale => "crl-stale",
+            Self::SetBack => "crl-set-back",
+            Self::OcspMalformed => "ocsp-malformed",
+            Self::OcspRefused => "ocsp-refused",
+            Self::OcspWrongSigner => "ocsp-wrong-signer",
+            Self::OcspOtherQuestion => "ocsp-other-question",
+        }
+    }
+}
+
 /// Every label of this crate with its class, for those that need a sentence for each.
 pub const LABELS: &[(&str, Class)] = &[
     ("not-der", Class::Permanent),
@@ -293,6 +422,25 @@ pub const LABELS: &[(&str, Class)] = &[
     ("wrong-usage", Class::Permanent),
     ("weak-key", Class::Permanent),
     ("issuer-not-ca", Class::Permanent),
+    ("certificate-revoked", Class::Permanent),
+    ("certificate-held", Class::Wait),
+    ("revocation-unknown", Class::Wait),
+    ("status-address-missing", Class::Permanent),
+    ("crl-malformed", Class::Retry),
+    ("crl-too-large", Class::Retry),
+    ("crl-delta", Class::Retry),
+    ("crl-indirect", Class::Retry),
+    ("crl-unknown-critical", Class::Retry),
+    ("crl-wrong-issuer", Class::Retry),
+    ("crl-signature-invalid", Class::Retry),
+    ("crl-out-of-scope", Class::Retry),
+    ("crl-from-future", Class::Retry),
+    ("crl-stale", Class::Retry),
+    ("crl-set-back", Class::Retry),
+    ("ocsp-malformed", Class::Retry),
+    ("ocsp-refused", Class::Retry),
+    ("ocsp-wrong-signer", Class::Retry),
+    ("ocsp-other-question", Class::Retry),
     ("sealed-malformed", Class::Permanent),
     ("not-for-us", Class::Permanent),
     ("unreadable", Class::Permanent),
@@ -317,7 +465,6 @@ pub const LABELS: &[(&str, Class)] = &[
     ("receipt-missing", Class::Permanent),
     ("certificate-missing", Class::Permanent),
     ("anchor-missing", Class::Permanent),
-    ("revocation-unknown", Class::Permanent),
     ("not-examined", Class::Permanent),
 ];
 
@@ -352,6 +499,11 @@ impl Error {
             Self::WrongUsage { .. } => "wrong-usage",
             Self::WeakKey { .. } => "weak-key",
             Self::IssuerNotCa { .. } => "issuer-not-ca",
+            Self::Revoked { .. } => "certificate-revoked",
+            Self::Held { .. } => "certificate-held",
+            Self::RevocationUnknown { .. } => "revocation-unknown",
+            Self::NoStatusAddress { .. } => "status-address-missing",
+            Self::Answer(fault) => fault.label(),
             Self::SealedMalformed { .. } => "sealed-malformed",
             Self::NotForUs => "not-for-us",
             Self::Unreadable => "unreadable",
@@ -381,7 +533,8 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Key(e) => e.class(),
-            Self::Io(_) | Self::Random => Class::Retry,
+            Self::Io(_) | Self::Random | Self::Answer(_) => Class::Retry,
+            Self::Held { .. } | Self::RevocationUnknown { .. } => Class::Wait,
             _ => Class::Permanent,
         }
     }

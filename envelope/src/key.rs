@@ -3,8 +3,8 @@
 mod gpki;
 
 pub use crate::certificate::{Certificate, KeyUsage};
-pub use gpki::{CardRank, card_rank, check_signature, may_decrypt};
 use crate::error::Class;
+pub use gpki::{CardRank, card_rank, check_signature, may_decrypt};
 use zeroize::Zeroizing;
 
 /// How a content key was wrapped for a recipient.

@@ -4,7 +4,8 @@
 //!
 //! - [`key`]: what a pair of keys must be able to do ([`SigningKey`], [`UnwrapKey`]) and [`Certificate`]; [`soft`] are
 //!   keys in files, a card is another implementation elsewhere.
-//! - [`trust`]: chains to pinned anchors at a given time.
+//! - [`trust`]: chains to pinned anchors at a given time; [`status`] is whether a certificate of a chain was revoked,
+//!   by what its authority says in [`crl`] and [`ocsp`].
 //! - [`directory`]: whose key is whose, signed by the member and countersigned by the registrar; [`login`].
 //! - [`container`]: the unit's files in one signed ASiC-E file; [`signed`] is the CAdES signature in it and in every
 //!   other signed thing, each with a content type of its own ([`oid`]).
@@ -34,19 +35,23 @@ mod xml;
 mod zip;
 
 pub mod container;
+pub mod crl;
 pub mod directory;
 pub mod evidence;
 pub mod key;
 pub mod login;
+pub mod ocsp;
 pub mod oid;
 pub mod receipt;
 pub mod sealed;
 pub mod signed;
 pub mod soft;
+pub mod status;
 pub mod trust;
 
 pub use certificate::MAX_CERTIFICATE;
-pub use error::{Class, Error, Fault, LABELS};
+pub use certificate::addresses::DistributionPoint;
+pub use error::{AnswerFault, Class, Error, Fault, LABELS};
 pub use key::{Certificate, KeyError, SigningKey, UnwrapKey};
 
 use aws_lc_rs::digest::{Context, SHA256};

@@ -1,0 +1,163 @@
+//! The answers on disk.
+//!
+//! | below the folder | is |
+//! |---|---|
+//! | `places/KEY.json` | an address, its authority, and which answer came from there last |
+//! | `answers/SHA256.crl`, `.ocsp` | the present answers, as they came |
+//! | `kept/SHA256.crl`, `.ocsp` | answers that a document relied on: evidence, never removed by itself |
+//! | `incoming/N` | what is being fetched; removed at start |
+//!
+//! Nothing here is believed for lying here: signatures are verified whenever an answer is read.
+
+use crate::error::Error;
+use crate::hex;
+use crate::place::{Key, Place};
+use envelope::Digest;
+use envelope::status::Kind;
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[derive(Debug)]
+pub(crate) struct Folder {
+    root: PathBuf,
+    incoming: AtomicU64,
+}
+
+const PARTS: [&str; 4] = ["places", "answers", "kept", "incoming"];
+
+impl Folder {
+    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
+        for part in PARTS {
+            let path = root.join(part);
+            let made = fs::DirBuilder::new().recursive(true).mode(0o750).create(&path);
+            made.map_err(Error::folder(&path))?;
+        }
+        let incoming = root.join("incoming");
+        for entry in fs::read_dir(&incoming).map_err(Error::folder(&incoming))?.flatten() {
+            let _ = fs::remove_file(entry.path());
+        }
+        Ok(Self { root: root.to_owned(), incoming: AtomicU64::new(0) })
+    }
+
+    /// Every place that was written; what cannot be read is passed over and removed.
+    pub(crate) fn places(&self) -> Result<Vec<Place>, Error> {
+        let folder = self.root.join("places");
+        let mut out = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(Error::folder(&folder))?.flatten() {
+            match fs::read(entry.path()).ok().and_then(|json| Place::from_json(&json)) {
+                Some(place) => out.push(place),
+                None => drop(fs::remove_file(entry.path())),
+            }
+        }
+        Ok(out)
+    }
+
+    /// A name for something to be fetched.
+    pub(crate) fn incoming(&self) -> PathBuf {
+        self.root.join("incoming").join(self.incoming.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    pub(crate) fn answer(&self, kind: Kind, digest: &Digest) -> PathBuf {
+        answer(&self.root, "answers", kind, digest)
+    }
+
+    /// Takes a fetched answer over, durable before the place that names it.
+    pub(crate) fn take(&self, fetched: &Path, kind: Kind, digest: &Digest) -> Result<(), Error> {
+        let to = self.answer(kind, digest);
+        fs::rename(fetched, &to).and_then(|()| sync_folder(&to)).map_err(Error::folder(&to))
+    }
+
+    pub(crate) fn write_place(&self, key: &Key, json: &[u8]) -> Result<(), Error> {
+        let path = self.root.join("places").join(format!("{}.json", hex(key)));
+        let draft = self.incoming();
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&draft)?;
+            file.write_all(json)?;
+            file.sync_all()?;
+            fs::rename(&draft, &path)?;
+            sync_folder(&path)
+        };
+        write().map_err(Error::folder(&path))
+    }
+
+    /// Forgets an answer that no place names any more. What was kept stays.
+    pub(crate) fn forget(&self, kind: Kind, digest: &Digest) {
+        let _ = fs::remove_file(self.answer(kind, digest));
+    }
+
+    /// Keeps a present answer as evidence.
+    pub(crate) fn keep(&self, digest: &Digest) -> Result<(), Error> {
+        for kind in [Kind::Crl, Kind::Ocsp] {
+            let (from, to) = (self.answer(kind, digest), answer(&self.root, "kept", kind, digest));
+            if to.exists() {
+                return Ok(());
+            }
+            if !from.exists() {
+                continue;
+            }
+            let linked = fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop));
+            linked.and_then(|()| sync_folder(&to)).map_err(Error::folder(&to))?;
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Removes answers that no place names.
+    pub(crate) fn sweep(&self, named: &HashSet<Digest>) {
+        let Ok(entries) = fs::read_dir(self.root.join("answers")) else { return };
+        for entry in entries.flatten() {
+            let digest = entry.path().file_stem().and_then(|s| s.to_str()).and_then(crate::unhex);
+            if digest.is_none_or(|d| !named.iter().any(|n| n.as_slice() == d)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+fn answer(root: &Path, part: &str, kind: Kind, digest: &Digest) -> PathBuf {
+    root.join(part).join(format!("{}.{}", hex(digest), kind.ending()))
+}
+
+fn sync_folder(of: &Path) -> io::Result<()> {
+    of.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+/// An answer in a checker's folder.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stored {
+    /// CRL or OCSP.
+    pub kind: Kind,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// The answers in a checker's folder that may speak of a chain: the present ones of the places that its certificates
+/// name, and the kept ones with these digests. For the evidence; reads the folder only, and needs no running checker.
+pub fn stored_for(folder: &Path, chains: &[&[envelope::Certificate]], kept: &[Digest]) -> Vec<Stored> {
+    let mut out: Vec<Stored> = Vec::new();
+    let mut add = |kind, path: PathBuf| {
+        if path.is_file() && out.iter().all(|s| s.path.file_name() != path.file_name()) {
+            out.push(Stored { kind, path });
+        }
+    };
+    for digest in kept {
+        for kind in [Kind::Crl, Kind::Ocsp] {
+            add(kind, answer(folder, "kept", kind, digest));
+            add(kind, answer(folder, "answers", kind, digest));
+        }
+    }
+    for (certificate, issuer) in chains.iter().flat_map(|chain| chain.iter().zip(chain.iter().skip(1))) {
+        for place in crate::checker::places_of(certificate, issuer) {
+            let path = folder.join("places").join(format!("{}.json", hex(&place.key())));
+            let held = fs::read(path).ok().and_then(|json| Place::from_json(&json)).and_then(|p| p.held);
+            if let Some(held) = held {
+                add(place.kind, answer(folder, "answers", place.kind, &held.answer));
+            }
+        }
+    }
+    out
+}
