@@ -7,7 +7,10 @@ use envelope::Certificate;
 use envelope::key::may_decrypt;
 
 /// The one token that fits. An official card's label is the same on every card, so several cards need a serial number.
-pub(crate) fn token(tokens: &[Token], choice: &Choice) -> Result<Token, State> {
+///
+/// # Errors
+/// [`State::OtherCard`] or [`State::Ambiguous`].
+pub fn token(tokens: &[Token], choice: &Choice) -> Result<Token, State> {
     let same = |wanted: &Option<String>, found: &str| {
         wanted.as_deref().is_none_or(|wanted| wanted.trim().eq_ignore_ascii_case(found.trim()))
     };

@@ -23,6 +23,7 @@ pub mod identity;
 pub mod pin;
 pub mod presence;
 
+pub use choose::token as the_one;
 pub use client::{Helper, Listing};
 pub use envelope::Class;
 pub use envelope::key::CardRank;
