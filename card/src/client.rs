@@ -191,6 +191,10 @@ impl Helper {
         let reply = self.process.ask("C_Login", &Request::Login { pin }, self.deadlines.login);
         let answer = match &reply {
             Ok(Reply::Pin { rv }) => Answer::of(*rv),
+            // The session was found dead before the PIN was presented.
+            Ok(Reply::Trouble { during, .. }) if during == "C_GetSessionInfo" || during == "the request" => {
+                Answer::NotPresented
+            }
             // Whatever else happened, the PIN may have been on its way.
             _ => Answer::Failed(crate::guard::Outcome::Unclear),
         };

@@ -16,6 +16,7 @@ pub const LABELS: &[(&str, Class)] = &[
     ("card-service-refused", Class::Wait),
     ("card-no-reader", Class::Wait),
     ("card-absent", Class::Wait),
+    ("card-unknown", Class::Wait),
     ("card-other", Class::Wait),
     ("card-ambiguous", Class::Wait),
     ("card-keys", Class::Wait),

@@ -6,11 +6,13 @@
 //! - [`presence`]: news of readers and cards.
 //! - [`helper`]: the child process in which the module runs.
 
+mod card;
 mod choose;
 mod client;
 mod error;
 mod frame;
 mod hint;
+mod owner;
 mod pins;
 mod process;
 mod protocol;
@@ -23,6 +25,7 @@ pub mod identity;
 pub mod pin;
 pub mod presence;
 
+pub use card::Card;
 pub use choose::token as the_one;
 pub use client::{Helper, Listing};
 pub use envelope::Class;

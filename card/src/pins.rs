@@ -27,6 +27,11 @@ impl Pins {
         Self { guard, supply, by: by.into(), clock: Arc::new(clock) }
     }
 
+    /// Takes the PIN from another source from now on.
+    pub fn set_supply(&mut self, supply: Supply) {
+        self.supply = Some(supply);
+    }
+
     /// The guard.
     pub fn guard(&self) -> &Guard {
         &self.guard

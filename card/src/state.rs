@@ -115,6 +115,8 @@ pub enum State {
     NoReader,
     /// A reader, but no card in it.
     NoCard,
+    /// A card is in the reader, and the module does not know it: another kind of card, or the wrong module.
+    UnknownCard,
     /// Cards are there, but not the configured one.
     OtherCard {
         /// Those that are there.
@@ -169,6 +171,7 @@ impl State {
             Self::ServiceRefused { .. } => "card-service-refused",
             Self::NoReader => "card-no-reader",
             Self::NoCard => "card-absent",
+            Self::UnknownCard => "card-unknown",
             Self::OtherCard { .. } => "card-other",
             Self::Ambiguous { .. } => "card-ambiguous",
             Self::NoKeys { .. } => "card-keys",

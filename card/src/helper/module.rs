@@ -50,6 +50,8 @@ impl Module {
 
     pub(super) fn finish(mut self) {
         self.close();
+        // Finalised but never unloaded: libraries that are taken away crash the threads that once called them.
+        std::mem::forget(self.pkcs11.clone());
         let _ = self.pkcs11.finalize();
     }
 
@@ -115,6 +117,10 @@ impl Module {
 
     pub(super) fn login(&self, pin: &Secret) -> Reply {
         let Some(session) = &self.session else { return no_session() };
+        // A dead session would be given a PIN, and nobody could tell whether the card saw it.
+        if let Err(e) = session.get_session_info() {
+            return trouble(&e);
+        }
         let pin = RawAuthPin::new(Box::new(pin.0.to_vec()));
         match session.login_with_raw(UserType::User, &pin) {
             Ok(()) => Reply::Pin { rv: 0 },

@@ -1,0 +1,437 @@
+//! The one thread that touches the card: it looks, logs in, works, and starts the helper again when it must.
+
+use crate::card::Shared;
+use crate::choose;
+use crate::client::{Helper, Listing};
+use crate::error::Error;
+use crate::hint::Hint;
+use crate::identity::{self, Expected};
+use crate::pin::Supply;
+use crate::pins::Pins;
+use crate::settings::Settings;
+use crate::state::{Info, NoLogin, State};
+use envelope::Digest;
+use envelope::key::WrapScheme;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// What the owner is told.
+pub(crate) enum Message {
+    Job(Box<dyn FnOnce(&mut Owner) + Send>),
+    Hint(Hint),
+    LookAgain,
+    Supply(Supply),
+    Expect(Expected),
+    Stop,
+}
+
+pub(crate) struct Owner {
+    settings: Settings,
+    pins: Pins,
+    shared: Arc<Shared>,
+    inbox: Receiver<Message>,
+    helper: Option<Helper>,
+    /// What the readers are said to be, where someone watches them.
+    hint: Option<Hint>,
+    /// Whether a card was said to be in a reader when a session was opened: only then does "no card" mean ours.
+    followed: bool,
+    /// Failures since something last went well.
+    failures: u32,
+    /// Looks for an absent card since the helper was started or news came.
+    looks: u32,
+    next_look: Option<Instant>,
+    operations: u32,
+    /// Memory over which the helper is started again, bytes.
+    memory: u64,
+    /// Ciphertexts during which the helper died or hung.
+    suspects: VecDeque<Digest>,
+}
+
+impl Owner {
+    pub(crate) fn new(settings: Settings, pins: Pins, shared: Arc<Shared>, inbox: Receiver<Message>) -> Self {
+        let memory = settings.care.memory;
+        Self {
+            settings,
+            pins,
+            shared,
+            inbox,
+            helper: None,
+            hint: None,
+            followed: false,
+            failures: 0,
+            looks: 0,
+            next_look: None,
+            operations: 0,
+            memory,
+            suspects: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        self.look();
+        loop {
+            let message = match self.next_look {
+                Some(at) if at <= Instant::now() => Err(RecvTimeoutError::Timeout),
+                Some(at) => self.inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
+                None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match message {
+                Ok(Message::Job(job)) => {
+                    job(&mut self);
+                    self.shared.done();
+                    self.look_after_helper();
+                }
+                Ok(Message::Hint(hint)) => self.heard(hint),
+                Ok(Message::LookAgain) => self.look_anew(),
+                Ok(Message::Supply(supply)) => {
+                    self.pins.set_supply(supply);
+                    self.look_anew();
+                }
+                Ok(Message::Expect(expected)) => {
+                    self.settings.expected = expected;
+                    self.look();
+                }
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.drop_helper();
+        self.shared.announce(&State::Starting);
+    }
+
+    fn look_anew(&mut self) {
+        self.failures = 0;
+        self.looks = 0;
+        self.look();
+    }
+
+    /// Gets as far towards a card in use as is possible now, says how far, and plans when to look again.
+    fn look(&mut self) {
+        let state = match self.advance() {
+            Ok(info) => {
+                self.looks = 0;
+                State::Ready { info }
+            }
+            Err(state) => state,
+        };
+        self.next_look = self.pause(&state).map(|pause| Instant::now() + pause);
+        self.shared.announce(&state);
+    }
+
+    fn advance(&mut self) -> Result<Arc<Info>, State> {
+        if let Some(helper) = self.helper.as_ref().filter(|h| h.alive() && h.logged_in())
+            && let Some(info) = helper.info()
+        {
+            let info = Arc::clone(info);
+            return self.identify(&info).map(|()| info);
+        }
+        if self.followed && self.says_gone() {
+            // Not even asked: a module that has not noticed would be given a PIN for a card that is not there.
+            self.close();
+            return Err(self.absent(0));
+        }
+        let listing = self.listing().map_err(|e| self.trouble(&e))?;
+        if listing.tokens.is_empty() {
+            return Err(self.absent(listing.readers));
+        }
+        let token = choose::token(&listing.tokens, &self.settings.choice)?;
+        let helper = self.helper.as_mut().ok_or(State::Starting)?;
+        let open =
+            helper.info().filter(|info| info.token.serial == token.serial && info.token.slot == token.slot);
+        let info = match open.cloned() {
+            Some(info) => info,
+            None => {
+                let read = helper.read(&token);
+                self.followed |= self.hint == Some(Hint::CardIn);
+                read.map_err(|e| match e {
+                    Error::Unusable { what } => State::NoKeys { what, token: Box::new(token) },
+                    e => self.trouble(&e),
+                })?
+            }
+        };
+        self.identify(&info)?;
+        self.shared.remember(&info);
+        let helper = self.helper.as_mut().ok_or(State::Starting)?;
+        match helper.login(&self.pins) {
+            Ok(info) => {
+                let used = helper.memory().unwrap_or_default();
+                self.memory = self.settings.care.memory.max(used.saturating_mul(2));
+                Ok(info)
+            }
+            Err(Error::Unusable { what }) => Err(State::NoKeys { what, token: Box::new(info.token.clone()) }),
+            Err(e) => Err(self.trouble(&e)),
+        }
+    }
+
+    fn identify(&self, info: &Arc<Info>) -> Result<(), State> {
+        identity::check(info, &self.settings.expected)
+            .map_err(|what| State::WrongCard { what, info: Arc::clone(info) })
+    }
+
+    /// A fresh list, by a fresh helper where there is none, or where the old one has not seen a card for long: modules
+    /// may list their slots once, when they are initialised.
+    fn listing(&mut self) -> Result<Listing, Error> {
+        let quick = self.hint == Some(Hint::CardIn) && (2..=QUICK_LOOKS).contains(&self.looks);
+        let renew = quick || (self.looks > 0 && self.looks.is_multiple_of(RENEW));
+        if renew || self.helper.as_ref().is_some_and(|h| !h.alive()) {
+            self.drop_helper();
+        }
+        if self.helper.is_none() {
+            let helper = Helper::start(&self.settings)?;
+            self.shared.helper(helper.pid());
+            self.helper = Some(helper);
+        }
+        self.helper.as_mut().ok_or(Error::Closed)?.tokens()
+    }
+
+    /// The state in which no card is listed.
+    fn absent(&mut self, readers: u32) -> State {
+        self.looks += 1;
+        match &self.hint {
+            Some(Hint::NoService { detail }) => State::NoService { detail: detail.clone() },
+            Some(Hint::Refused { detail }) => State::ServiceRefused { detail: detail.clone() },
+            Some(Hint::NoReader) => State::NoReader,
+            // It takes a moment from the contact to the token.
+            Some(Hint::CardIn) if self.looks > QUICK_LOOKS => State::UnknownCard,
+            Some(Hint::CardIn | Hint::CardOut | Hint::NoCard) => State::NoCard,
+            Some(Hint::Silent) | None if readers == 0 => State::NoReader,
+            Some(Hint::Silent) | None => State::NoCard,
+        }
+    }
+
+    /// Whether those who watch the readers say that there is no card.
+    fn says_gone(&self) -> bool {
+        matches!(self.hint, Some(Hint::CardOut | Hint::NoCard | Hint::NoReader))
+    }
+
+    /// The state that an error means; what it broke is put away.
+    fn trouble(&mut self, error: &Error) -> State {
+        let waits_for_person = |label, left| {
+            let why = NoLogin { label, detail: error.to_string(), left };
+            let info = self.helper.as_ref().and_then(Helper::info).cloned();
+            info.map(|info| State::PinNeeded { why, info })
+        };
+        let state = match error {
+            Error::HelperStart { detail } => {
+                self.failures = self.failures.saturating_add(1);
+                Some(State::NoHelper { detail: detail.clone() })
+            }
+            Error::Module { detail } => {
+                self.failures = self.failures.saturating_add(1);
+                Some(State::NoModule { detail: detail.clone() })
+            }
+            Error::PinNeeded => waits_for_person("card-pin-needed", None),
+            Error::PinSource(source) => waits_for_person(source.label(), None),
+            Error::Pin(refusal) => waits_for_person(refusal.label(), refusal.left()),
+            Error::CardGone { .. } => {
+                self.looks += 1;
+                Some(State::NoCard)
+            }
+            _ => None,
+        };
+        match error {
+            // The session is as good as before.
+            Error::PinNeeded | Error::PinSource(_) | Error::Pin(_) => {}
+            Error::CardGone { .. } | Error::SessionLost { .. } => self.close(),
+            // The module is not trusted any more.
+            _ => self.drop_helper(),
+        }
+        state.unwrap_or_else(|| {
+            self.failures = self.failures.saturating_add(1);
+            State::Broken { detail: error.to_string() }
+        })
+    }
+
+    /// How long to wait before looking again; `None`: until someone calls.
+    fn pause(&self, state: &State) -> Option<Duration> {
+        let (first, longest) = self.settings.care.backoff;
+        let probe = self.settings.care.absent_probe;
+        let watched = matches!(self.hint, Some(Hint::CardIn | Hint::CardOut | Hint::NoCard | Hint::NoReader));
+        match state {
+            State::Ready { .. } => None,
+            State::Broken { .. } | State::NoHelper { .. } | State::NoModule { .. } => {
+                let doubled = first.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
+                Some(doubled.min(longest))
+            }
+            State::NoCard if self.hint == Some(Hint::CardIn) => {
+                Some(Duration::from_millis(100).saturating_mul(1 << self.looks.min(5)))
+            }
+            // The guard or the source may have changed; neither costs a try to ask.
+            State::PinNeeded { .. } => Some(probe),
+            _ if watched => Some(probe.saturating_mul(10)),
+            _ => Some(probe),
+        }
+    }
+
+    fn heard(&mut self, hint: Hint) {
+        let ready = self.shared.state().is_ready();
+        self.hint = Some(hint);
+        self.looks = 0;
+        if ready {
+            // Another reader's card, or a module that has nothing to do with PC/SC: ours is asked for.
+            let mine = self.helper.as_ref().and_then(Helper::info).map(|info| info.token.serial.clone());
+            let listed = self.helper.as_mut().and_then(|h| h.tokens().ok());
+            let there = listed.is_some_and(|l| l.tokens.iter().any(|t| Some(&t.serial) == mine.as_ref()));
+            if there && !(self.followed && self.says_gone()) {
+                return;
+            }
+        } else if self.hint == Some(Hint::CardIn) {
+            self.failures = 0;
+        }
+        // A session of before is not trusted with a PIN.
+        self.close();
+        self.look();
+    }
+
+    pub(crate) fn tokens(&mut self) -> Result<Listing, Error> {
+        let listed = self.listing();
+        if let Err(error) = &listed {
+            let state = self.trouble(error);
+            self.next_look = self.pause(&state).map(|pause| Instant::now() + pause);
+            self.shared.announce(&state);
+        }
+        listed
+    }
+
+    pub(crate) fn sign(&mut self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        self.work(|helper, pins| helper.sign(pins, digest))
+    }
+
+    pub(crate) fn self_test(&mut self) -> Result<(), Error> {
+        self.work(|helper, pins| helper.sign(pins, &[0x5a; 32]))?;
+        self.work(|helper, pins| helper.self_test(pins))
+    }
+
+    /// Unwraps. Whether the ciphertext is bad, or the card, is found out with a ciphertext of our own; one that kills
+    /// the module twice, while our own does not, is bad as well: it would stop the card for everyone else for ever.
+    pub(crate) fn unwrap(&mut self, scheme: WrapScheme, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let name = envelope::sha256(wrapped);
+        let mut doubtful = false;
+        let done = self.work(|helper, pins| {
+            let first = helper.unwrap(pins, scheme, wrapped);
+            if let Err(Error::Failed { .. }) = &first {
+                doubtful = true;
+                helper.self_test(pins)?;
+                return Err(Error::Refused);
+            }
+            first
+        });
+        match done {
+            Err(error @ (Error::Deadline { .. } | Error::HelperDied { .. })) if !doubtful => {
+                if !self.suspects.contains(&name) {
+                    self.suspects.truncate(SUSPECTS - 1);
+                    self.suspects.push_front(name);
+                    return Err(error);
+                }
+                if self.shared.state().is_ready() || {
+                    self.look();
+                    self.shared.state().is_ready()
+                } {
+                    self.work(|helper, pins| helper.self_test(pins))?;
+                    self.suspects.retain(|suspect| *suspect != name);
+                    return Err(Error::Refused);
+                }
+                Err(error)
+            }
+            done => done,
+        }
+    }
+
+    /// One operation; once more when the session or the helper was lost and could be had again.
+    fn work<T>(
+        &mut self,
+        mut operation: impl FnMut(&mut Helper, &Pins) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut last = None;
+        for _ in 0..2 {
+            let state = self.shared.state();
+            let helper = self.helper.as_mut().filter(|_| state.is_ready());
+            let Some(helper) = helper else {
+                return Err(last.unwrap_or_else(|| Error::NotReady(Box::new(state))));
+            };
+            self.operations = self.operations.saturating_add(1);
+            let error = match operation(helper, &self.pins) {
+                Ok(done) => {
+                    self.failures = 0;
+                    return Ok(done);
+                }
+                Err(error @ (Error::Refused | Error::Unusable { .. })) => return Err(error),
+                Err(error) => error,
+            };
+            // A login that was lost is had again by `look`, as far as the guard allows.
+            let again = matches!(
+                error,
+                Error::SessionLost { .. }
+                    | Error::CardGone { .. }
+                    | Error::Failed { .. }
+                    | Error::HelperDied { .. }
+            );
+            tracing::warn!(%error, again, "card operation failed");
+            let failures = self.failures.saturating_add(1);
+            let state = self.trouble(&error);
+            self.failures = failures;
+            if matches!(error, Error::Pin(_)) {
+                // From a PIN for one operation: the way back is through the guard.
+                self.close();
+            }
+            if again && failures <= AGAIN {
+                self.look();
+            } else {
+                self.next_look = self.pause(&state).map(|pause| Instant::now() + pause);
+                self.shared.announce(&state);
+                return Err(error);
+            }
+            last = Some(error);
+        }
+        let state = self.shared.state();
+        Err(match last {
+            Some(error) if state.is_ready() => error,
+            _ => Error::NotReady(Box::new(state)),
+        })
+    }
+
+    /// Starts a helper again that has grown too large: its module leaks.
+    fn look_after_helper(&mut self) {
+        if self.operations < self.settings.care.look_every {
+            return;
+        }
+        self.operations = 0;
+        let used = self.helper.as_ref().and_then(Helper::memory).unwrap_or_default();
+        if used > self.memory {
+            tracing::warn!(
+                used,
+                limit = self.memory,
+                "the card helper has grown too large and is started again"
+            );
+            self.drop_helper();
+            self.look();
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(helper) = &mut self.helper {
+            helper.close();
+        }
+    }
+
+    fn drop_helper(&mut self) {
+        if self.helper.take().is_some() {
+            self.shared.helper(0);
+        }
+    }
+}
+
+/// Failures in a row after which nothing is repeated at once any more, but with growing pauses. Each may cost a login.
+const AGAIN: u32 = 3;
+
+/// Looks for an absent card before the helper is started again.
+const RENEW: u32 = 10;
+
+/// Looks, about six seconds of them, before a card that the module does not list is called unknown.
+const QUICK_LOOKS: u32 = 6;
+
+/// Ciphertexts under suspicion that are remembered.
+const SUSPECTS: usize = 64;
