@@ -52,6 +52,10 @@ pub struct VerifiedEntry {
     pub enc: Certificate,
     /// The CA certificates that travelled along.
     pub chain: Vec<Certificate>,
+    /// The signing certificate's chain to its anchor, as [`trust::chain`] found it.
+    pub sign_chain: Vec<Certificate>,
+    /// The encryption certificate's chain to its anchor.
+    pub enc_chain: Vec<Certificate>,
 }
 
 /// Makes an entry, signed by the member's key, whose certificate becomes the entry's signing certificate. `at` (Unix
@@ -94,9 +98,9 @@ pub fn make(entry: &Entry<'_>, key: &dyn SigningKey, at: i64) -> Result<Vec<u8>,
 /// # Errors
 /// [`Error::EntryContradiction`]; else as [`signed::check_attached`] and [`trust::chain`].
 pub fn verify_entry(entry: &[u8], anchors: &Anchors, at: i64) -> Result<VerifiedEntry, Error> {
-    let verified = read_entry(entry)?;
-    trust::chain(&verified.sign, &verified.chain, anchors, Purpose::Sign, at)?;
-    trust::chain(&verified.enc, &verified.chain, anchors, Purpose::Encrypt, at)?;
+    let mut verified = read_entry(entry)?;
+    verified.sign_chain = trust::chain(&verified.sign, &verified.chain, anchors, Purpose::Sign, at)?;
+    verified.enc_chain = trust::chain(&verified.enc, &verified.chain, anchors, Purpose::Encrypt, at)?;
     Ok(verified)
 }
 
@@ -177,7 +181,8 @@ fn read_entry(entry: &[u8]) -> Result<VerifiedEntry, Error> {
     if !same_organisation(&sign, &enc) {
         return Err(contradiction("the two certificates are of different organisations"));
     }
-    Ok(VerifiedEntry { code, name, organisation_oid, number, oaep, sign, enc, chain })
+    let (sign_chain, enc_chain) = (Vec::new(), Vec::new());
+    Ok(VerifiedEntry { code, name, organisation_oid, number, oaep, sign, enc, chain, sign_chain, enc_chain })
 }
 
 /// Whether two certificates are of one organisation: by its OID and name where both have an OID, else by the whole

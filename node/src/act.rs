@@ -4,7 +4,8 @@
 //!
 //! - [`mod@unit`] reads and checks what was claimed, [`seal`] signs and seals it, [`submit`] hands a part over;
 //! - [`fetch`] and [`open`] take what arrived to the archive, [`answer`] signs and reports receipts;
-//! - [`outcome`] reads the receipts of others; [`directory`] knows whom to seal to and whom to believe;
+//! - [`outcome`] reads the receipts of others; [`directory`] knows whom to seal to and whom to believe, [`trust`] whether
+//!   certificates are revoked;
 //! - [`upkeep`] does what belongs to no document.
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub mod outcome;
 pub mod scan;
 pub mod seal;
 pub mod submit;
+pub mod trust;
 pub mod unit;
 pub mod upkeep;
 
@@ -43,6 +45,8 @@ pub struct Tools {
     pub parts: Parts,
     /// Whom to seal to, whom to believe.
     pub directory: directory::Directory,
+    /// Whether certificates are revoked.
+    pub revocation: revocation::Checker,
     /// As many turns as there are cores: RSA and hashing never take more.
     pub cores: Arc<Semaphore>,
     /// Rung when there is something new to decide.
@@ -118,6 +122,11 @@ pub const LABELS: &[&str] = &[
     scan::DOWN,
     outcome::INVALID,
     seal::CONTAINER_GONE,
+    trust::OWN_EXPIRED,
+    trust::OWN_NOT_YET,
+    trust::OWN_REVOKED,
+    trust::OWN_HELD,
+    trust::OWN_UNUSABLE,
 ];
 
 /// Trouble of the store, which is never the document's fault.

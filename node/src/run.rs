@@ -39,6 +39,8 @@ pub fn now() -> i64 {
 
 /// How long something that gave no answer (disk, scanner, key) is left alone before one more try finds out.
 const PROBE: i64 = 15_000;
+/// The same for certificates, where an answer that comes is noticed at once.
+const TRUST: i64 = 60_000;
 /// How long jobs may take to end at a stop, and how long to record that they were cut off.
 const GRACE: Duration = Duration::from_secs(4);
 /// How long until what is still away is told again, ms.
@@ -154,6 +156,7 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
     run.begin().await;
     let mut state = run.tools.link.state();
     let mut news = run.tools.link.news();
+    let mut answers = run.tools.revocation.changed();
     let at_first = state.borrow_and_update().clone();
     run.link_changed(&at_first).await;
     loop {
@@ -172,6 +175,12 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
                 let now_so = state.borrow_and_update().clone();
                 run.link_changed(&now_so).await;
             }
+            Ok(()) = answers.changed() => {
+                let _ = answers.borrow_and_update();
+                run.away.retain(|why, _| !matches!(why, Why::Trust | Why::Certificate));
+                run.set(Why::Certificate, true);
+                run.wake(&[Why::Trust, Why::Certificate]).await;
+            }
             Ok(()) = news.changed() => {
                 let _ = news.borrow_and_update();
                 run.pumps.want_news();
@@ -184,6 +193,13 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
         }
     }
     run.end().await;
+}
+
+/// Every label with which rows wait for these.
+fn labels(whys: &[Why]) -> Vec<String> {
+    let all =
+        whys.iter().flat_map(|why| std::iter::once(why.label()).chain(why.more_labels().iter().copied()));
+    all.map(str::to_owned).collect()
 }
 
 impl Run {
@@ -205,7 +221,7 @@ impl Run {
 
     /// A restart is an event for all that waits.
     async fn begin(&mut self) {
-        let labels = Why::ALL.iter().map(|why| why.label().to_owned()).collect();
+        let labels = labels(&Why::ALL);
         if let Err(error) = self.tools.store.wake(labels, now()).await {
             tracing::error!(%error, "what waits could not be woken");
         }
@@ -239,13 +255,14 @@ impl Run {
             Why::Key => (facts.sign, facts.unwrap) = (there, there),
             Why::Disk => facts.disk = there,
             Why::Scanner => facts.scanner = there,
+            Why::Certificate => facts.certificate = there,
             // The link speaks for itself, and for the clocks and permissions.
             Why::Link | Why::Trust | Why::Clock | Why::Permission => {}
         });
     }
 
     async fn wake(&mut self, whys: &[Why]) {
-        let labels = whys.iter().map(|why| why.label().to_owned()).collect();
+        let labels = labels(whys);
         match self.tools.store.wake(labels, now()).await {
             Ok(0) => {}
             Ok(_) => self.dirty = Dirty::ALL,
@@ -482,7 +499,11 @@ impl Run {
     /// A person must bring it back: told in the journal once an hour while it lasts. The link and what hangs on it come
     /// back alone, and are told by the link.
     fn alarm(&mut self, why: Why) {
-        if !matches!(why, Why::Disk | Why::Key | Why::Scanner | Why::Trust) {
+        if !matches!(why, Why::Disk | Why::Key | Why::Scanner | Why::Trust | Why::Certificate) {
+            return;
+        }
+        // The first question is under way: most answers come at once.
+        if why == Why::Trust && !self.tools.revocation.in_trouble() {
             return;
         }
         let now = now();
@@ -525,7 +546,13 @@ impl Run {
         }
         self.dirty.add(end.dirty());
         for why in &end.away {
-            let until = now() + if matches!(why, Why::Link | Why::Clock) { 1_000 } else { PROBE };
+            let until = now()
+                + match why {
+                    Why::Link | Why::Clock => 1_000,
+                    // An answer wakes what waits for it.
+                    Why::Trust | Why::Certificate => TRUST,
+                    Why::Key | Why::Disk | Why::Scanner | Why::Permission => PROBE,
+                };
             if self.away.insert(*why, until).is_none() {
                 tracing::warn!(label = why.label(), "waiting");
                 self.alarm(*why);

@@ -40,7 +40,7 @@ pub struct Running {
 /// What a person must put right first: see [`Error`].
 pub async fn start(config: NodeConfig) -> Result<Running, Error> {
     let config = Arc::new(config);
-    let (store, parts) = {
+    let (store, parts, revocation) = {
         let config = Arc::clone(&config);
         let joined = tokio::task::spawn_blocking(move || prepare(&config)).await;
         joined.map_err(|error| part("recovery", "internal-panic", Class::Retry, error))??
@@ -63,6 +63,7 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
         link: link.clone(),
         parts,
         directory: Directory::default(),
+        revocation: revocation.clone(),
         cores: Arc::new(Semaphore::new(cores)),
         wake: Arc::clone(&wake),
         cut: CancellationToken::new(),
@@ -70,6 +71,7 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
     };
     let api = tokio::spawn(api::serve(socket, local, stop_run.clone()));
     let run = tokio::spawn(run::run(tools, stop_run.clone()));
+    tokio::spawn(revocation.run(stop_run.clone().cancelled_owned()));
     let intake = if config.receive_only {
         None
     } else {
@@ -82,7 +84,7 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
 }
 
 /// Folders, store, keys, recovery: blocking, before anything runs.
-fn prepare(config: &NodeConfig) -> Result<(Store, Parts), Error> {
+fn prepare(config: &NodeConfig) -> Result<(Store, Parts, revocation::Checker), Error> {
     let folders = &config.folders;
     for folder in
         [&folders.drop, &folders.sent, &folders.failed, &folders.inbox, &folders.archive, &folders.work]
@@ -101,7 +103,30 @@ fn prepare(config: &NodeConfig) -> Result<(Store, Parts), Error> {
     if swept > 0 {
         tracing::info!(files = swept, "removed content files that no row names");
     }
-    Ok((store, parts))
+    let revocation = revocation::Checker::open(revocation_settings(config), now)
+        .map_err(|error| part("revocation", error.label(), Class::Retry, error))?;
+    Ok((store, parts, revocation))
+}
+
+/// `[revocation]`, with the node's default: what is sealed to a stolen key cannot be taken back, so it waits.
+pub(crate) fn revocation_settings(config: &NodeConfig) -> revocation::Settings {
+    use config::{RevocationMode, WithoutAddress};
+    let given = &config.revocation;
+    let proxy = (!given.proxy.is_empty()).then(|| (given.proxy.host().to_owned(), given.proxy.port()));
+    revocation::Settings {
+        mode: match given.mode {
+            None | Some(RevocationMode::Hard) => revocation::Mode::Hard,
+            Some(RevocationMode::Soft) => revocation::Mode::Soft,
+            Some(RevocationMode::Off) => revocation::Mode::Off,
+        },
+        accept_without_address: given.without_address == WithoutAddress::Accept,
+        limit: given.max_size.get(),
+        grace: given.grace.as_millis(),
+        timeout: given.timeout.get(),
+        proxy,
+        internal: given.internal_addresses,
+        ..revocation::Settings::new(config.folders.state.join("revocation"))
+    }
 }
 
 /// Makes the folder and tries to write into it.

@@ -38,6 +38,8 @@ pub struct Known {
     pub standing: Standing,
     /// Its entry, verified; present when known and valid now.
     pub entry: Option<Arc<VerifiedEntry>>,
+    /// Label of why the entry is not valid now, where its certificates are the reason.
+    pub ended: Option<&'static str>,
     /// The entry's bytes, whether or not it is valid now.
     registration: Option<Arc<[u8]>>,
     asked: i64,
@@ -181,13 +183,14 @@ fn verify(tools: &Tools, answers: Vec<wire::message::DirectoryAnswer>) -> Step<V
         let known = match (same, der) {
             (Some(known), _) => Known { standing: answer.standing, asked: now, ..known },
             (None, Some(der)) => {
-                let entry = entry(tools, &answer, der, now)?;
+                let (entry, ended) = entry(tools, &answer, der, now)?;
                 let registration = Some(der.into());
-                Known { standing: answer.standing, entry, registration, asked: now, verified: now }
+                Known { standing: answer.standing, entry, ended, registration, asked: now, verified: now }
             }
             (None, None) => Known {
                 standing: answer.standing,
                 entry: None,
+                ended: None,
                 registration: None,
                 asked: now,
                 verified: now,
@@ -206,7 +209,7 @@ fn entry(
     answer: &wire::message::DirectoryAnswer,
     der: &[u8],
     now: i64,
-) -> Step<Option<Arc<VerifiedEntry>>> {
+) -> Step<(Option<Arc<VerifiedEntry>>, Option<&'static str>)> {
     let key = format!("directory.{}", answer.code);
     let stored = tools.store.meta(&key).map_err(|e| store_trouble(&e))?;
     let untrusted =
@@ -216,15 +219,17 @@ fn entry(
         Ok(entry) if entry.code != answer.code => return Err(untrusted(format!("it is for {}", entry.code))),
         Ok(entry) => entry,
         // An organisation whose certificate has ended cannot be sealed to, but others can.
-        Err(envelope::Error::Expired { .. }) => return Ok(None),
+        Err(error @ (envelope::Error::Expired { .. } | envelope::Error::NotYetValid { .. })) => {
+            return Ok((None, Some(error.label())));
+        }
         Err(error) if answer.standing == Standing::Suspended => {
             tracing::warn!(code = answer.code, %error, "a suspended member's entry does not verify");
-            return Ok(None);
+            return Ok((None, Some(error.label())));
         }
         Err(error) => return Err(untrusted(crate::error::chain(&error))),
     };
     if stored.as_deref() == Some(der) {
-        return Ok(Some(Arc::new(entry)));
+        return Ok((Some(Arc::new(entry)), None));
     }
     if let Some(old) = highest(tools, &answer.code)?
         && entry.number < old
@@ -236,7 +241,7 @@ fn entry(
     let number = entry.number.to_be_bytes().to_vec();
     tools.store.set_meta(&number_key(&answer.code), number).wait().map_err(|e| store_trouble(&e))?;
     tools.store.set_meta(&key, der.to_vec()).wait().map_err(|e| store_trouble(&e))?;
-    Ok(Some(Arc::new(entry)))
+    Ok((Some(Arc::new(entry)), None))
 }
 
 /// The highest number seen for a code. Kept apart from the entry, whose certificates may have ended since.

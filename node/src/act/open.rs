@@ -135,6 +135,7 @@ fn unpack(tools: &Tools, row: &InboundRow, signer: &Certificate, heard: &mut Hea
     if addressed.attachments != offer.attachments {
         return Err(contradiction("attachments"));
     }
+    super::trust::may_believe(tools, exchange.document, &verified.chain, offer.accepted_at)?;
     let unit = read(tools, &mut source, &verified)?;
     Ok(Unpacked { container, verified, unit })
 }

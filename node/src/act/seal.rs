@@ -17,7 +17,7 @@ use wire::message::Standing;
 
 use super::directory::{self, Known};
 use super::unit::{self, Unit, Wanted};
-use super::{Step, Tools, own_trouble, store_trouble};
+use super::{Step, Tools, own_trouble, store_trouble, trust};
 use crate::flow::{Fault, Outcome};
 use crate::telemetry::hex;
 
@@ -139,17 +139,20 @@ fn resolve(
     known: &HashMap<String, Known>,
 ) -> Step<Vec<(String, Wanted)>> {
     let mut out = Vec::with_capacity(wanted.len());
+    // One label for all where they are refused for the same reason, else the general one.
+    let mut label = wrong.is_empty().then_some("");
     for line in wanted {
         let usable = |code: &&String| known.get(*code).is_some_and(Known::is_usable);
         match line.codes.iter().find(usable) {
             Some(code) => out.push((code.clone(), line)),
             None => {
                 let code = line.codes.last().cloned().unwrap_or_default();
-                let why = match known.get(&code).map(|k| k.standing) {
-                    Some(Standing::Suspended) => "suspended",
-                    Some(Standing::Active) => "certificate expired",
-                    Some(Standing::Unknown) | None => "unknown",
+                let why = match known.get(&code).map(|k| (k.standing, k.ended)) {
+                    Some((Standing::Suspended, _)) => "suspended",
+                    Some((Standing::Active, ended)) => ended.unwrap_or("certificate-expired"),
+                    Some((Standing::Unknown, _)) | None => "unknown",
                 };
+                label = label.filter(|label| label.is_empty() || *label == why).map(|_| why);
                 let word = format!("{code} {} ({why})", line.name);
                 if !wrong.contains(&word) {
                     wrong.push(word);
@@ -160,7 +163,8 @@ fn resolve(
     if wrong.is_empty() {
         return Ok(out);
     }
-    Err(Outcome::Bad { label: directory::BAD_CODES.into(), detail: wrong.join(", ") })
+    let label = label.filter(|label| label.starts_with("certificate-")).unwrap_or(directory::BAD_CODES);
+    Err(Outcome::Bad { label: label.into(), detail: wrong.join(", ") })
 }
 
 /// Which containers there are: the whole one, a reduced one for those without attachments, or one for each recipient
@@ -219,6 +223,8 @@ fn make(
         let entry = known.get(code).and_then(|k| k.entry.clone()).ok_or(Outcome::Stopped)?;
         to.push((code.clone(), line.attachments, entry));
     }
+    let entries: Vec<_> = to.iter().map(|(code, _, entry)| (code.as_str(), entry)).collect();
+    let own = trust::may_seal(tools, &entries)?;
     let most = most_addressees(tools);
     let mut placed: HashMap<String, (u16, u16, envelope::Digest)> = HashMap::new();
     for plan in plans(read, to) {
@@ -274,6 +280,7 @@ fn make(
             certificate,
         });
     }
+    trust::keep(tools, id, &own)?;
     Ok(sealing)
 }
 
@@ -286,6 +293,14 @@ fn refused(error: &envelope::Error) -> Outcome {
             Outcome::Bad { label: error.label().into(), detail: error.to_string() }
         }
         other => own_trouble(other),
+    }
+}
+
+/// A recipient that was revoked ends nothing that was sent: a person is told.
+fn stopped_resend(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Bad { label, detail } => Outcome::Fault(Fault::permanent(label, detail)),
+        other => other,
     }
 }
 
@@ -361,6 +376,8 @@ pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
     let id = row.id;
     tools
         .blocking(move |tools| {
+            let entries: Vec<_> = to.iter().map(|(_, code, entry)| (code.as_str(), entry)).collect();
+            trust::may_seal(tools, &entries).map_err(stopped_resend)?;
             let most = most_addressees(tools);
             let mut resending = Resending { document: id, round, ..Resending::default() };
             for container in &outgoing.containers {

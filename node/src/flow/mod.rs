@@ -36,6 +36,7 @@ pub const LABELS: &[&str] = &[
     Why::Scanner.label(),
     Why::Permission.label(),
     Why::Trust.label(),
+    Why::Certificate.label(),
 ];
 
 /// What the loop knows of the world when it decides.
@@ -55,6 +56,8 @@ pub struct Facts {
     pub disk: bool,
     /// The scanner answers, or none is configured.
     pub scanner: bool,
+    /// Our own signing certificate may be used.
+    pub certificate: bool,
     /// This node may send: not set to receive only, and the member may.
     pub may_send: bool,
     /// The node is stopping: nothing new is begun.
@@ -73,6 +76,7 @@ impl Facts {
             clock: true,
             disk: true,
             scanner: true,
+            certificate: true,
             may_send: true,
             stopping: false,
         }
@@ -94,14 +98,24 @@ pub enum Why {
     Scanner,
     /// Sending is not permitted.
     Permission,
-    /// A fact about a certificate (revocation, directory) could not be learned.
+    /// A fact about a certificate (revocation, directory) could not be learned, or it is on hold.
     Trust,
+    /// Our own signing certificate is over, revoked or on hold.
+    Certificate,
 }
 
 impl Why {
     /// Every one.
-    pub const ALL: [Self; 7] =
-        [Self::Key, Self::Link, Self::Disk, Self::Clock, Self::Scanner, Self::Permission, Self::Trust];
+    pub const ALL: [Self; 8] = [
+        Self::Key,
+        Self::Link,
+        Self::Disk,
+        Self::Clock,
+        Self::Scanner,
+        Self::Permission,
+        Self::Trust,
+        Self::Certificate,
+    ];
 
     /// The stable label in rows and journal.
     #[must_use]
@@ -114,6 +128,23 @@ impl Why {
             Self::Scanner => "waits-for-scanner",
             Self::Permission => "waits-for-permission",
             Self::Trust => "waits-for-trust",
+            Self::Certificate => "waits-for-certificate",
+        }
+    }
+
+    /// Labels with which rows wait for it too, that say more than its own.
+    #[must_use]
+    pub const fn more_labels(self) -> &'static [&'static str] {
+        match self {
+            Self::Trust => &["revocation-unknown", "status-address-missing", "certificate-held"],
+            Self::Certificate => &[
+                "own-certificate-expired",
+                "own-certificate-not-yet-valid",
+                "own-certificate-revoked",
+                "own-certificate-held",
+                "own-certificate-unusable",
+            ],
+            _ => &[],
         }
     }
 
@@ -128,6 +159,7 @@ impl Why {
             Self::Scanner => facts.scanner,
             Self::Permission => facts.may_send,
             Self::Trust => facts.link,
+            Self::Certificate => facts.certificate,
         }
     }
 }
@@ -203,6 +235,11 @@ impl Fault {
     /// A trouble to wait out.
     pub fn wait(why: Why, detail: impl Into<String>) -> Self {
         Self { class: Class::Wait(why), label: why.label().into(), detail: detail.into(), after: 0 }
+    }
+
+    /// A trouble to wait out that has more to say than what is waited for; its label is one of [`Why::more_labels`].
+    pub fn waiting(why: Why, label: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { class: Class::Wait(why), label: label.into(), detail: detail.into(), after: 0 }
     }
 
     /// A trouble that stays.

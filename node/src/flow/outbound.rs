@@ -64,7 +64,7 @@ pub fn decide(record: &DocumentRecord, facts: &Facts) -> Act {
         return first;
     }
     // The link is not needed where every recipient's entry is still fresh: sealing itself says if it is.
-    missing(&[Why::Permission, Why::Clock, Why::Key, Why::Disk], facts).unwrap_or(act)
+    missing(&[Why::Permission, Why::Certificate, Why::Clock, Why::Key, Why::Disk], facts).unwrap_or(act)
 }
 
 /// What to do next with a part.

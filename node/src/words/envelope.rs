@@ -31,6 +31,77 @@ pub(super) const WORDS: &[Words] = &[
     ),
     w("certificate-expired", "憑證已過期", "由憑證所屬機關換發憑證，登記後重送"),
     w("certificate-not-yet-valid", "憑證尚未生效", "確認本機時間正確；等憑證生效後再試"),
+    w(
+        "certificate-held",
+        "憑證暫時停用，可能復用",
+        "復用後會自動繼續；急件請改以紙本，或請憑證所屬機關向憑證管理中心查明",
+    ),
+    w(
+        "status-address-missing",
+        "憑證沒有載明查詢廢止狀態的位址",
+        "設定檔 revocation.without-address 設為 accept 即採信這類憑證",
+    ),
+    w("crl-malformed", "廢止清冊（CRL）不完整或格式不正確", "會自動再試；若持續發生，通知憑證管理中心"),
+    w("crl-too-large", "廢止清冊（CRL）超過大小上限", "確認無誤後調高設定檔 revocation.max-size"),
+    w("crl-delta", "取得的是差異廢止清冊，不採用", "會改用其他位址並自動再試；若持續發生，通知憑證管理中心"),
+    w(
+        "crl-indirect",
+        "取得的是間接廢止清冊，不採用",
+        "會改用其他位址並自動再試；若持續發生，通知憑證管理中心",
+    ),
+    w("crl-unknown-critical", "廢止清冊（CRL）含有本版本不認得的必要延伸", "更新程式；在此之前無法據以判定"),
+    w(
+        "crl-wrong-issuer",
+        "廢止清冊（CRL）不是這個憑證的簽發者所發",
+        "會自動再試；若持續發生，檢查信任錨點與網路代理",
+    ),
+    w(
+        "crl-signature-invalid",
+        "廢止資料的簽章驗證不符",
+        "不採用並自動再試；若持續發生，網路上可能有人竄改，請查明",
+    ),
+    w("crl-out-of-scope", "廢止清冊（CRL）不涵蓋這張憑證", "會改用其他位址並自動再試"),
+    w("crl-from-future", "廢止資料的發布時間晚於現在", "確認本機時間正確"),
+    w("crl-stale", "廢止資料已過其下次更新的時間", "會自動再試；若持續發生，通知憑證管理中心"),
+    w("crl-set-back", "取得的廢止清冊比先前的舊", "不採用並自動再試；若持續發生，檢查網路代理的快取"),
+    w("ocsp-malformed", "線上狀態查詢（OCSP）的回答格式不正確", "會自動再試；若持續發生，通知憑證管理中心"),
+    w("ocsp-refused", "線上狀態查詢（OCSP）的主機不予回答", "會自動再試；若持續發生，通知憑證管理中心"),
+    w(
+        "ocsp-wrong-signer",
+        "線上狀態查詢（OCSP）的回答者沒有資格回答",
+        "不採用並自動再試；若持續發生，網路上可能有人竄改，請查明",
+    ),
+    w("ocsp-other-question", "線上狀態查詢（OCSP）的回答與所問不符", "不採用並自動再試"),
+    // why an answer of an authority did not come
+    w(
+        "status-address-refused",
+        "憑證所載的查詢位址不是 http 位址",
+        "只查 http 位址；若憑證只有 https 位址，請回報",
+    ),
+    w(
+        "status-address-internal",
+        "憑證所載的查詢位址在內部網路",
+        "確認該位址可信後，把設定檔 revocation.internal-addresses 設為 true",
+    ),
+    w(
+        "status-host-unreachable",
+        "連不上憑證管理中心的查詢主機",
+        "檢查對外網路（HTTP，通常為連接埠 80）與設定檔 revocation.proxy",
+    ),
+    w(
+        "status-host-slow",
+        "憑證管理中心的查詢主機過慢",
+        "會自動再試；廢止清冊很大時可調高設定檔 revocation.timeout",
+    ),
+    w(
+        "status-http-failed",
+        "與查詢主機的連線中斷或不是 HTTP",
+        "會自動再試；若持續發生，檢查網路代理與防火牆",
+    ),
+    w("status-http-status", "查詢主機回答錯誤代碼", "會自動再試；若持續發生，通知憑證管理中心"),
+    w("status-redirects", "查詢主機不斷轉址", "會自動再試；若持續發生，通知憑證管理中心"),
+    w("status-folder-failed", "廢止資料無法寫入狀態資料夾", "檢查 state/revocation 的權限與磁碟空間"),
+    w("status-task-failed", "查詢作業異常中止", "會自動再試；若持續發生，請附上紀錄回報"),
     w("wrong-usage", "憑證的用途不允許這樣使用", "簽章須用簽章憑證、加密須用加密憑證；檢查是否放反"),
     w("weak-key", "金鑰強度不足或種類不符", "須為 2048 位元以上的 RSA；請換發憑證"),
     w("issuer-not-ca", "簽發憑證者沒有簽發的資格", "憑證不可採信；向憑證管理中心查證"),
@@ -73,6 +144,9 @@ pub(super) const WORDS: &[Words] = &[
 mod tests {
     #[test]
     fn every_label_has_words() {
-        super::super::assert_complete(super::WORDS, envelope::LABELS.iter().map(|(l, _)| *l));
+        super::super::assert_complete(
+            super::WORDS,
+            envelope::LABELS.iter().chain(revocation::LABELS).map(|(l, _)| *l),
+        );
     }
 }

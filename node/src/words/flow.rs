@@ -24,6 +24,36 @@ pub(super) const WORDS: &[Words] = &[
     w("waits-for-permission", "沒有發文權限", "向交換中心申請發文權限，或取消設定檔的 receive-only"),
     w("waits-for-trust", "憑證或地址簿資料尚不足以判定", "檢查與交換中心的連線及信任錨點；補齊後會自動繼續"),
     w(
+        "waits-for-certificate",
+        "本機關的簽章憑證目前不能使用，暫停發文",
+        "換發或更換憑證（卡片）後會自動繼續；收文不受影響",
+    ),
+    w(
+        "own-certificate-expired",
+        "本機關的簽章憑證已過期，暫停發文",
+        "換發憑證（卡片）並重新登記後會自動繼續；收文不受影響",
+    ),
+    w(
+        "own-certificate-not-yet-valid",
+        "本機關的簽章憑證尚未生效，暫停發文",
+        "確認本機時間正確；憑證生效後會自動繼續",
+    ),
+    w(
+        "own-certificate-revoked",
+        "本機關的簽章憑證已廢止，停止發文",
+        "若非貴機關申請，立即聯絡憑證管理中心；換發並重新登記後會自動繼續",
+    ),
+    w(
+        "own-certificate-held",
+        "本機關的簽章憑證暫時停用，暫停發文",
+        "向憑證管理中心申請復用；復用後會自動繼續",
+    ),
+    w(
+        "own-certificate-unusable",
+        "本機關的簽章憑證無法串接到信任的根憑證，或不是簽章用",
+        "檢查設定檔 keys.sign 與 trust.anchors；更正後重新啟動",
+    ),
+    w(
         "died-three-times",
         "程式處理這件公文時三度異常中止，已隔離",
         "保留原檔並附上代號回報；查明後再重新處理",
