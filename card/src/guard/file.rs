@@ -65,6 +65,7 @@ impl Folder {
             Err(error) => return Err(refusal(&path, "read", error)),
         };
         match serde_json::from_slice::<Record>(&bytes) {
+            _ if bytes.len() as u64 == LARGEST => Ok(Found::Damaged(path)),
             Ok(record) if record.format == FORMAT && record.card == card => Ok(Found::Record(record)),
             _ => Ok(Found::Damaged(path)),
         }
@@ -173,7 +174,6 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     let mut bytes = Vec::new();
-    // A record that is cut here is no JSON, so it counts as damaged.
     file.take(LARGEST).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -212,7 +212,7 @@ fn refusal(path: &Path, during: &'static str, source: io::Error) -> Refusal {
     Refusal::Unusable { path: path.to_owned(), during, source: Arc::new(source) }
 }
 
-/// A record is a few hundred bytes.
+/// A record is a few hundred bytes; what is as long as this or longer is none.
 const LARGEST: u64 = 64 * 1024;
 
 #[cfg(not(test))]
