@@ -1,10 +1,9 @@
 //! How a breach of a content model is named and weighed: the deviations of known producers are warnings.
 
-use roxmltree::Node;
-
 use crate::error::Severity;
 use crate::matcher::Breach;
 use crate::model::Kind;
+use crate::tree::Node;
 use crate::validate::{Said, Validator};
 
 /// An element whose children do not fit.
@@ -155,6 +154,6 @@ impl Validator<'_, '_> {
 /// Where an element's end tag begins (or the element, if it has none).
 fn end_tag(node: Node<'_, '_>) -> usize {
     let range = node.range();
-    let source = node.document().input_text().get(range.clone()).unwrap_or_default();
+    let source = node.document().text().get(range.clone()).unwrap_or_default();
     source.rfind("</").map_or(range.start, |offset| range.start + offset)
 }

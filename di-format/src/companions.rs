@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use roxmltree::{Document, Node};
-
 use crate::extract;
+use crate::tree::{Document, Node};
 use crate::validate::{Entities, name_of};
 use crate::{Entity, check_file_name};
 

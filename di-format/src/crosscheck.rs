@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use roxmltree::{Document, Node, ParsingOptions};
-
 use crate::error::{Problem, Severity};
 use crate::line::Lines;
+use crate::tree::{Document, Node};
 use crate::validate::{name_of, path_of, text_of};
-use crate::{Limits, Name, Recipient, decode, doctype, read, scan};
+use crate::{Limits, Name, Recipient, decode, doctype, read};
 
 /// Names, to be asked whether one of them is meant by another way of writing it.
 ///
@@ -155,9 +154,7 @@ fn places(bytes: &[u8], limits: &Limits, parents: &[&str]) -> Option<Vec<Place>>
     let decoded = decode::decode(bytes).ok()?;
     let base = doctype::prolog(&decoded.text, limits).ok()?.root;
     let body = decoded.text.get(base..)?;
-    scan::scan(body, limits).ok()?;
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: limits.nodes, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(body, options).ok()?;
+    let document = Document::parse(body, limits).ok()?;
     let mut lines = Lines::new(&decoded.text);
     let mut places = Vec::new();
     let root = document.root_element();

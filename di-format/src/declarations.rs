@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use crate::check_file_name;
 use crate::doctype::Doctype;
 use crate::error::Severity;
+use crate::finding::{Finding, Findings};
 use crate::model::{self, Edition, Kind};
 use crate::reading::{Reading, about, told};
-use crate::validate::{Finding, Findings};
 
 /// Notes what the DTD's name says of the edition, before anything else can go wrong.
 pub(crate) fn edition(doctype: Option<&Doctype>, reading: &mut Reading) {

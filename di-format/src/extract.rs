@@ -8,15 +8,15 @@ mod lists;
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use roxmltree::Node;
-
+use crate::attributes::attachment_tokens;
 use crate::check_file_name;
 use crate::letter::{
     Attachments, Classification, Extra, Item, Letter, Name, Number, Opinion, Paragraph, Recipient, When,
 };
 use crate::model::Kind;
 use crate::roster::{Party, Roster};
-use crate::validate::{Entities, attachment_tokens, name_of, text_of};
+use crate::tree::Node;
+use crate::validate::{Entities, name_of, text_of};
 
 /// The child elements with their names.
 fn elements<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = (&'i str, Node<'a, 'i>)> {
@@ -37,7 +37,7 @@ fn coded(node: Node<'_, '_>, default: &str) -> String {
 }
 
 pub(crate) fn letter(kind: Kind, root: Node<'_, '_>, entities: &Entities<'_>) -> Letter {
-    let taker = Taker { entities, taken: RefCell::default() };
+    let taker = Taker::new(entities);
     let mut letter = Letter::new(kind);
     letter.category.clear();
     letter.priority.clear();
@@ -53,7 +53,7 @@ pub(crate) fn letter(kind: Kind, root: Node<'_, '_>, entities: &Entities<'_>) ->
 
 pub(crate) fn roster(root: Node<'_, '_>) -> Roster {
     let entities = Entities::new();
-    Roster { lines: Taker { entities: &entities, taken: RefCell::default() }.lines(root) }
+    Roster { lines: Taker::new(&entities).lines(root) }
 }
 
 /// All text in an element; its attributes' values if there is none.
@@ -85,6 +85,14 @@ struct Taker<'e> {
     entities: &'e Entities<'e>,
     /// By node number.
     taken: RefCell<Vec<bool>>,
+    /// Attachments met so far.
+    files: RefCell<HashSet<String>>,
+}
+
+impl<'e> Taker<'e> {
+    fn new(entities: &'e Entities<'e>) -> Self {
+        Self { entities, taken: RefCell::default(), files: RefCell::default() }
+    }
 }
 
 impl Taker<'_> {
@@ -94,7 +102,7 @@ impl Taker<'_> {
     {
         let mut taken = self.taken.borrow_mut();
         for part in parts(&node).filter(Node::is_text) {
-            let number = part.id().get_usize();
+            let number = part.number();
             if taken.len() <= number {
                 taken.resize(number + 1, false);
             }
@@ -131,7 +139,7 @@ impl Taker<'_> {
         let taken = self.taken.borrow();
         for node in root.descendants().filter(Node::is_text) {
             let text = node.text().unwrap_or_default().trim();
-            if text.is_empty() || taken.get(node.id().get_usize()).is_some_and(|taken| *taken) {
+            if text.is_empty() || taken.get(node.number()).is_some_and(|taken| *taken) {
                 continue;
             }
             let name = node.ancestors().skip(1).map(name_of).find(|name| *name != "文字");
@@ -318,7 +326,7 @@ impl Taker<'_> {
 
     fn attach(&self, attachments: &mut Attachments, node: Node<'_, '_>) {
         self.fill(&mut attachments.caption, |taker| taker.inner_text(node));
-        let mut seen: HashSet<String> = attachments.files.iter().cloned().collect();
+        let mut seen = self.files.borrow_mut();
         for (_, node) in elements(node).filter(|(name, _)| *name == "附件檔名") {
             for file in attachment_files(node.attribute("附件名").unwrap_or_default(), self.entities) {
                 if seen.insert(file.to_owned()) {

@@ -16,6 +16,7 @@
 //!
 //! It fails by saying so: reading never fails, it ends in [`Verdict::Unreadable`]; writing returns [`Error`].
 
+mod attributes;
 mod breach;
 mod companions;
 mod crosscheck;
@@ -26,6 +27,7 @@ mod doctype;
 mod error;
 mod extract;
 pub mod fields;
+mod finding;
 mod foreign;
 mod letter;
 mod line;
@@ -63,7 +65,7 @@ pub struct Limits {
     pub depth: usize,
     /// Attributes of one element. Default 32.
     pub attributes: usize,
-    /// Elements, texts, comments and instructions together. Default 1,000,000.
+    /// Elements, attributes and texts together; white space between elements is none. Default 500,000.
     pub nodes: u32,
     /// Declarations (entities and notations) in the internal subset. Default 2,000.
     pub entities: usize,
@@ -79,7 +81,7 @@ impl Default for Limits {
             size: 8 << 20,
             depth: 128,
             attributes: 32,
-            nodes: 1_000_000,
+            nodes: 500_000,
             entities: 2000,
             name: 256,
             problems: 1000,

@@ -1,18 +1,18 @@
 //! The way from bytes to a [`Reading`]: decode, prolog, limits, tree, rules, meaning.
 
-use roxmltree::{Document, ParsingOptions};
-
 use crate::companions::{self, Companion, Role};
 use crate::declarations;
 use crate::decode::{self, Decoded, Encoding, Undecodable};
 use crate::doctype::{self, Entity, Notation, Refused};
 use crate::error::{Error, Problem, Severity};
+use crate::finding::{Finding, Findings};
 use crate::letter::Letter;
 use crate::line::Lines;
 use crate::model::{self, Edition, Kind};
 use crate::roster::Roster;
-use crate::validate::{Entities, Finding, Findings, Validator, name_of};
-use crate::{Limits, extract, foreign, scan};
+use crate::tree::Document;
+use crate::validate::{Entities, Validator, name_of};
+use crate::{Limits, extract, foreign};
 
 /// The one word about a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -322,15 +322,13 @@ fn tree(decoded: &Decoded<'_>, limits: &Limits, judge: bool, reading: &mut Readi
     let base = prolog.root;
     declarations::edition(prolog.doctype.as_ref(), reading);
     let body = text.get(base..).unwrap_or_default();
-    if let Err(passed) = scan::scan(body, limits) {
-        let finding = about(Severity::Fatal, passed.label, "a limit is passed", base + passed.at);
-        return told(findings, Finding { expected: passed.limit.to_string(), ..finding });
-    }
     // The parser never sees the document type declaration.
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: limits.nodes, ..ParsingOptions::default() };
-    let document = match Document::parse_with_options(body, options) {
+    let document = match Document::parse(body, limits) {
         Ok(document) => document,
-        Err(error) => return told(findings, parse_error(&error, body, base, limits)),
+        Err(Refused { label, at, message, found, expected }) => {
+            let finding = about(Severity::Fatal, label, message, base + at);
+            return told(findings, Finding { found, expected, ..finding });
+        }
     };
     let root = document.root_element();
     name_of(root).clone_into(&mut reading.root);
@@ -369,40 +367,4 @@ fn tree(decoded: &Decoded<'_>, limits: &Limits, judge: bool, reading: &mut Readi
         }
     }
     reading.companions = companions::collect(&document, &entities, &reading.entities);
-}
-
-fn parse_error(error: &roxmltree::Error, body: &str, base: usize, limits: &Limits) -> Finding {
-    use roxmltree::Error as E;
-    let (label, found, expected) = match error {
-        E::NodesLimitReached => ("too-many", String::new(), limits.nodes.to_string()),
-        E::UnknownEntityReference(name, _) => ("entity-reference", name.clone(), String::new()),
-        E::NonXmlChar(character, _) => {
-            ("character", format!("U+{:04X}", u32::from(*character)), String::new())
-        }
-        E::UnexpectedCloseTag(expected, actual, _) => {
-            ("malformed", format!("</{actual}>"), format!("</{expected}>"))
-        }
-        E::DuplicatedAttribute(name, _) => ("malformed", name.clone(), String::new()),
-        _ => ("malformed", String::new(), String::new()),
-    };
-    let at = match error {
-        E::NodesLimitReached => 0,
-        E::UnclosedRootNode | E::NoRootNode | E::UnexpectedEndOfStream => body.len(),
-        _ => offset(body, error.pos()),
-    };
-    let message = error.to_string();
-    let message = message.rsplit_once(" at ").map_or(message.as_str(), |(said, _)| said).to_owned();
-    Finding { found, expected, ..about(Severity::Fatal, label, message, base + at) }
-}
-
-/// Byte offset of a row and column (both from 1, columns in characters).
-fn offset(text: &str, place: roxmltree::TextPos) -> usize {
-    let row = usize::try_from(place.row).unwrap_or(1).max(1);
-    let column = usize::try_from(place.col).unwrap_or(1).max(1);
-    let start = match row {
-        1 => 0,
-        _ => text.match_indices('\n').nth(row - 2).map_or(text.len(), |(at, _)| at + 1),
-    };
-    let line = text.get(start..).unwrap_or_default();
-    start + line.char_indices().nth(column - 1).map_or(line.len(), |(at, _)| at)
 }

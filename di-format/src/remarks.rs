@@ -1,9 +1,8 @@
 //! Remarks on values. No DTD makes them, and none of them refuses anything: they tell a person where to look again.
 
-use roxmltree::Node;
-
 use crate::fields::{self, ContactKind, DateFault};
 use crate::model::Kind;
+use crate::tree::Node;
 use crate::validate::{Validator, name_of, text_of};
 
 impl Validator<'_, '_> {

@@ -1,10 +1,9 @@
 //! Flat lists: 正本, 副本, 敬陳, 聯絡人及電話, 交換表單. A name starts an entry, everything else belongs to the entry before it.
 
-use roxmltree::Node;
-
 use super::{Taker, child, coded, elements};
 use crate::letter::{ContactPerson, Entry, Name, Person};
 use crate::roster::{Line, Party, attachments_word};
+use crate::tree::Node;
 use crate::validate::text_of;
 
 impl Taker<'_> {
