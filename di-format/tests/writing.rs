@@ -59,12 +59,16 @@ fn xmllint_accepts_what_is_written() {
     let printed = shared::printed();
     let mut runner = TestRunner::deterministic();
     let mut documents: Vec<(Kind, Vec<u8>)> = Vec::new();
-    for _ in 0..50 {
-        for kind in letters::KINDS {
-            let letter = letters::letter(kind).new_tree(&mut runner).unwrap().current();
+    for kind in letters::KINDS {
+        let letters = letters::letter(kind);
+        for _ in 0..100 {
+            let letter = letters.new_tree(&mut runner).unwrap().current();
             documents.push((kind, letters::written(&letter).unwrap()));
         }
-        let roster = letters::roster().new_tree(&mut runner).unwrap().current();
+    }
+    let rosters = letters::roster();
+    for _ in 0..100 {
+        let roster = rosters.new_tree(&mut runner).unwrap().current();
         documents.push((Kind::Roster, write::roster(&roster).unwrap()));
     }
     for (dtds, all) in [(Some(printed.path()), true), (official.as_deref(), false)] {
@@ -231,9 +235,10 @@ fn no_kind_drops_what_it_has_no_place_for() {
     let mut runner = TestRunner::deterministic();
     let mut refused = 0;
     for from in letters::KINDS {
+        let letters = letters::letter(from);
         for to in letters::KINDS {
             for _ in 0..20 {
-                let made = letters::letter(from).new_tree(&mut runner).unwrap().current();
+                let made = letters.new_tree(&mut runner).unwrap().current();
                 let letter = Letter { kind: to, ..made };
                 match letters::written(&letter) {
                     Ok(bytes) => assert_eq!(judged(&bytes).letter.unwrap(), letter),

@@ -79,10 +79,10 @@ fn values(field: &Field) -> String {
 fn heading(out: &mut String, heading: &Heading) {
     let title = format!("<span class=\"title\">{}</span>", safe(&heading.title));
     let senders = heading.senders.iter().map(printed).collect::<Vec<_>>().join("、");
-    let whole = match (senders.is_empty(), heading.title_first) {
-        (true, _) => title,
-        (false, true) => format!("{title}　{}　<span class=\"senders\">{senders}</span>", Heading::AT),
-        (false, false) => format!("<span class=\"senders\">{senders}</span>　{title}"),
+    let whole = match (heading.has_senders(), heading.title_first) {
+        (false, _) => title,
+        (true, true) => format!("{title}　{}　<span class=\"senders\">{senders}</span>", Heading::AT),
+        (true, false) => format!("<span class=\"senders\">{senders}</span>　{title}"),
     };
     let _ = writeln!(out, "<h1>{whole}</h1>");
 }

@@ -52,6 +52,12 @@ pub struct Heading {
 impl Heading {
     /// What stands between title and senders where the title is first.
     pub const AT: &str = "於";
+
+    /// Whether any sender has a name.
+    #[must_use]
+    pub fn has_senders(&self) -> bool {
+        self.senders.iter().any(|sender| !sender.text.is_empty())
+    }
 }
 
 /// A part of the page.

@@ -41,10 +41,10 @@ impl Page {
     fn heading(&mut self, heading: &Heading) {
         let senders: Vec<String> = heading.senders.iter().map(super::Value::printed).collect();
         let senders = senders.join("、");
-        let whole = match (senders.is_empty(), heading.title_first) {
-            (true, _) => heading.title.clone(),
-            (false, true) => format!("{}　{}　{senders}", heading.title, Heading::AT),
-            (false, false) => format!("{senders}　{}", heading.title),
+        let whole = match (heading.has_senders(), heading.title_first) {
+            (false, _) => heading.title.clone(),
+            (true, true) => format!("{}　{}　{senders}", heading.title, Heading::AT),
+            (true, false) => format!("{senders}　{}", heading.title),
         };
         self.gap();
         for line in wrap(&visible(&whole), self.columns) {
