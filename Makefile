@@ -2,6 +2,9 @@
 # make test    everything that must hold
 # make build   di-node and di-center into target/release
 # make bench-rough   documents per second and CPU per document, roughly
+# make bench-di      how fast a letter is read and judged, in every shape, with xmllint beside it; how much memory it takes
+# make judge-di      10,000 broken documents: our verdict against that of xmllint (MUTANTS=, needs ../shared for the official DTDs)
+# make fuzz SECONDS=1200 [TARGETS="parse validate"]   fuzzing, so long for each target (nightly Rust, cargo-fuzz)
 
 CARGO ?= cargo
 PACE ?=
@@ -9,7 +12,7 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 SHELL := /bin/sh
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo build test fmt clippy doc deps deps-test bench-rough help
+.PHONY: demo build test fmt clippy doc deps deps-test bench-rough bench-di judge-di fuzz help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -40,6 +43,15 @@ doc: deps
 bench-rough: build
 	$(CARGO) build --locked --release -p tests --bin rough-bench
 	$(RELEASE)/rough-bench $(RELEASE) $(BENCH)
+
+bench-di: deps-test
+	$(CARGO) bench --locked -p di-format --bench speed -- $(if $(QUICK),--quick)
+
+judge-di: deps-test
+	DI_MUTANTS=$(or $(MUTANTS),10000) $(CARGO) test --locked --release -p di-format --test official -- --nocapture
+
+fuzz: deps
+	scripts/fuzz $(or $(SECONDS),60) $(TARGETS)
 
 # The binaries come first: the whole-system tests start them as a person would.
 test: deps-test fmt clippy
