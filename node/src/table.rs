@@ -1,8 +1,9 @@
-//! Tables and wrapped text that are aligned where Chinese characters take two columns.
+//! Tables that are aligned where Chinese characters take two columns.
 
 use std::io::IsTerminal;
 
 use comfy_table::{ContentArrangement, LineStyle, Table as Grid, TableStyle};
+use di_format::display::{columns, width};
 
 /// A table with a heading line, left-aligned, without frame.
 pub(crate) struct Table {
@@ -92,36 +93,9 @@ fn terminal_columns() -> Option<u16> {
     (size.ws_col >= 40).then_some(size.ws_col)
 }
 
-/// Columns that a character takes on a terminal.
-pub(crate) const fn columns(c: char) -> usize {
-    match c as u32 {
-        0..0x20
-        | 0x7f..0xa0
-        | 0x300..=0x36f
-        | 0x200b..=0x200f
-        | 0x202a..=0x202e
-        | 0x2060..=0x2069
-        | 0xfe00..=0xfe0f
-        | 0xfeff => 0,
-        0x1100..=0x115f
-        | 0x2e80..=0x303e
-        | 0x3041..=0xa4cf
-        | 0xa960..=0xa97f
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1f64f
-        | 0x1f900..=0x1f9ff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
-}
-
-/// Columns that a text takes.
-pub(crate) fn width(text: &str) -> usize {
-    text.chars().map(columns).sum()
+/// Columns of a page of prose: those of the terminal, but no more than can be read with ease; 78 where it is none.
+pub(crate) fn page() -> usize {
+    terminal_columns().map_or(78, |columns| usize::from(columns).min(100))
 }
 
 /// At most `columns` columns of a text, ending in … where something is cut.
@@ -147,62 +121,6 @@ pub(crate) fn pad(text: &str, to: usize) -> String {
     let mut padded = text.to_owned();
     padded.extend(std::iter::repeat_n(' ', to.saturating_sub(width(text))));
     padded
-}
-
-/// Breaks a text into lines of at most `limit` columns. Chinese breaks anywhere, but not before closing punctuation;
-/// Latin words and numbers stay whole where they fit.
-pub(crate) fn wrap(text: &str, limit: usize) -> Vec<String> {
-    let limit = limit.max(8);
-    let mut lines = Vec::new();
-    for paragraph in text.split('\n') {
-        let mut line = String::new();
-        let mut used = 0;
-        for piece in pieces(&plain(paragraph)) {
-            let wide = width(&piece);
-            let closing = piece.chars().next().is_some_and(|c| CLOSING.contains(c));
-            if used + wide > limit && used > 0 && !(closing && used < limit + 2) {
-                lines.push(line.trim_end().to_owned());
-                line = String::new();
-                used = 0;
-                if piece == " " {
-                    continue;
-                }
-            }
-            if wide <= limit {
-                line.push_str(&piece);
-                used += wide;
-                continue;
-            }
-            // A word longer than a line: cut it.
-            for c in piece.chars() {
-                if used + columns(c) > limit {
-                    lines.push(std::mem::take(&mut line));
-                    used = 0;
-                }
-                line.push(c);
-                used += columns(c);
-            }
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-    lines
-}
-
-const CLOSING: &str = "，。、；：！？」』）〉》】〕…,.;:!?)";
-
-/// Runs of Latin letters and digits, and every other character by itself.
-fn pieces(text: &str) -> Vec<String> {
-    let mut pieces: Vec<String> = Vec::new();
-    let mut in_word = false;
-    for c in text.chars() {
-        let word = columns(c) < 2 && !c.is_whitespace();
-        match pieces.last_mut() {
-            Some(last) if word && in_word => last.push(c),
-            _ => pieces.push(c.to_string()),
-        }
-        in_word = word;
-    }
-    pieces
 }
 
 /// Without control characters: nothing that came from outside steers the terminal. Direction overrides too: they can
@@ -234,15 +152,6 @@ mod tests {
         let text = table.render();
         assert!(text.lines().all(|l| width(l) <= PAGE), "{text}");
         assert!(text.contains("4b2d4efc") && text.contains('…'));
-    }
-
-    #[test]
-    fn wrapping_keeps_words_and_never_begins_a_line_with_a_full_stop() {
-        let lines = wrap("有關貴機關申請 PKCS11 模組一案，請查照。", 20);
-        assert!(lines.iter().all(|l| width(l) <= 22), "{lines:?}");
-        assert!(lines.iter().any(|l| l.contains("PKCS11")), "{lines:?}");
-        assert!(!lines.iter().any(|l| l.starts_with(['，', '。'])), "{lines:?}");
-        assert_eq!(lines.concat().replace(' ', ""), "有關貴機關申請PKCS11模組一案，請查照。");
     }
 
     #[test]

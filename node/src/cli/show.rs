@@ -3,14 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use di_format::{Limits, Reading};
-use serde::Serialize;
 
 use super::failure::Failure;
 use super::source::{Source, settings};
 use super::{Civil, Done, Out, exit, letter};
 use crate::api::view::{Document, Event, File, InDocument, OutDocument, Reason};
-use crate::lint;
 use crate::table::{Table, plain};
 use crate::words;
 
@@ -29,7 +26,7 @@ pub(crate) struct Show {
 pub(crate) fn show(args: &Show, config: Option<&Path>, out: &mut Out) -> Done {
     let path = PathBuf::from(&args.what);
     if path.exists() {
-        return file(&path, args.json, out);
+        return letter::show(&path, args.json, out);
     }
     // What can't be an id was meant as a file.
     let id = args.what.rsplit(':').next().unwrap_or_default().split('@').next().unwrap_or_default();
@@ -50,51 +47,6 @@ pub(crate) fn show(args: &Show, config: Option<&Path>, out: &mut Out) -> Done {
         Document::In(d) => incoming(d, &civil),
     })?;
     Ok(exit::OK)
-}
-
-/// What `show FILE --json` prints.
-#[derive(Serialize)]
-struct Shown {
-    file: String,
-    kind: String,
-    verdict: String,
-    text: String,
-}
-
-fn file(path: &Path, json: bool, out: &mut Out) -> Done {
-    let limits = Limits::default();
-    let bytes = lint::load(path, &limits).map_err(|(label, why)| {
-        let what = format!("{}：{}（{why}）", words::what(label), path.display());
-        Failure::new(exit::NOT_FOUND, label, what)
-    })?;
-    let reading = di_format::read(&bytes, &limits);
-    let Some(text) = view(&reading) else {
-        let worst = reading.worst();
-        let label = worst.map_or("root-unknown", |p| p.label);
-        let said = worst.map_or_else(|| words::what(label), words::di_sentence);
-        let what = format!("{} 無法辨讀：{said}", path.display());
-        return Err(Failure::new(exit::UNREADABLE, label, what));
-    };
-    let verdict = reading.verdict.as_str().to_owned();
-    if json {
-        out.json(&Shown { file: path.display().to_string(), kind: reading.root, verdict, text })?;
-    } else {
-        let many = reading.problems.len();
-        let mut text = text;
-        if many > 0 {
-            let word = lint::verdict(&verdict);
-            text.push_str(&format!("\n（{word}，{many} 項與格式有出入；以 di-node lint 查看）\n"));
-        }
-        out.text(&text)?;
-    }
-    Ok(exit::OK)
-}
-
-fn view(reading: &Reading) -> Option<String> {
-    if let Some(found) = &reading.letter {
-        return Some(letter::text(found));
-    }
-    reading.roster.as_ref().map(letter::roster)
 }
 
 fn outgoing(d: &OutDocument, civil: &Civil) -> String {
