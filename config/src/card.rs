@@ -30,6 +30,10 @@ pub struct Card {
     /// An open file descriptor from which the PIN is read once at start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin_fd: Option<i32>,
+    /// Folder of the guard's records of PIN tries; shared by several nodes that use one card. Default: `card` below
+    /// `folders.state`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<PathBuf>,
     /// Whether PC/SC tells when a card comes and goes. Default: auto.
     pub pcsc: Pcsc,
     /// How long one signature or decryption may take before the helper process is ended. Default: 20 s.
@@ -73,6 +77,7 @@ impl Default for Card {
             pin_credential: None,
             pin_file: None,
             pin_fd: None,
+            guard: None,
             pcsc: Pcsc::Auto,
             timeout: Period::secs(20),
             start_timeout: Period::secs(60),

@@ -378,7 +378,8 @@ impl Settings for NodeConfig {
         for key in std::iter::once(&mut self.keys.sign).chain(&mut self.keys.unwrap) {
             key.paths().for_each(|path| join(base, path));
         }
-        self.card.pin_file.iter_mut().for_each(|path| join(base, path));
+        let card = &mut self.card;
+        card.pin_file.iter_mut().chain(&mut card.guard).for_each(|path| join(base, path));
         let center = &mut self.center;
         center.receipt_certificate.iter_mut().for_each(|path| join(base, path));
         for path in [&mut center.anchors, &mut center.registrar_anchors, &mut self.trust.anchors]

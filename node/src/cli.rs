@@ -78,6 +78,8 @@ enum Verb {
     Release(held::Held),
     /// 放棄一件尚未完成的公文，不再處理
     Abandon(held::Held),
+    /// 檢測讀卡機、卡片、設定與連線，並說明如何處理
+    Doctor(crate::doctor::Doctor),
     /// 檢查或顯示設定
     #[command(subcommand, disable_help_subcommand = true)]
     Config(config::Config),
@@ -158,6 +160,7 @@ fn perform(cli: Cli, out: &mut Out) -> Done {
         Verb::Hold(held) => held::send("hold", &held, config, out),
         Verb::Release(held) => held::send("release", &held, config, out),
         Verb::Abandon(held) => held::send("abandon", &held, config, out),
+        Verb::Doctor(doctor) => crate::doctor::doctor(&doctor, config, out),
         Verb::Config(verb) => config::config(&verb, config, out),
         Verb::Help(help) => usage::help(&help.verb, out),
         Verb::Words(words) => {

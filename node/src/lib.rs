@@ -24,8 +24,10 @@ pub use start::{Running, start};
 pub mod act;
 pub mod api;
 pub mod archive;
+mod card;
 pub mod cli;
 pub mod demo;
+mod doctor;
 mod error;
 pub mod export;
 pub mod flow;
@@ -45,5 +47,9 @@ pub mod words;
 /// The whole program: reads the command line, does it, and says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
+    // The card's helper is this program under a hidden verb; nothing else of it may run there.
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == card::HELPER) {
+        return ExitCode::from(u8::try_from(::card::helper::main()).unwrap_or(70));
+    }
     cli::main()
 }

@@ -5,9 +5,11 @@
 //! remedies say what a person can do. Where a label means the same in two crates, it stands in one table.
 //! Look-ups never fail: an unknown label (written by a later release) still yields a sentence.
 
+mod card;
 mod cli;
 mod config;
 mod di;
+mod doctor;
 mod envelope;
 mod events;
 mod flow;
@@ -40,6 +42,8 @@ pub(crate) const TABLES: &[(&str, &[Words])] = &[
     ("公文格式（DI、SW）", di::WORDS),
     ("簽章、加密與憑證", envelope::WORDS),
     ("與交換中心的連線", wire::WORDS),
+    ("卡片", card::WORDS),
+    ("檢測（doctor）", doctor::WORDS),
     ("本機資料", store::WORDS),
     ("設定", config::WORDS),
     ("命令列", cli::WORDS),

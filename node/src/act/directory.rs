@@ -146,10 +146,10 @@ pub async fn check_own(tools: &Tools) -> Step<()> {
     let parts = &tools.parts;
     let (event, detail) = match entry {
         None => (OWN_MISSING, String::new()),
-        Some(entry) if !parts.unwrap.iter().any(|key| same(key.certificate(), &entry.enc)) => {
+        Some(entry) if !parts.unwrap.iter().any(|key| same(&key.certificate(), &entry.enc)) => {
             (OWN_KEY, format!("encryption, serial {}", entry.enc.serial_hex()))
         }
-        Some(entry) if !same(parts.sign.certificate(), &entry.sign) => {
+        Some(entry) if !same(&parts.sign.certificate(), &entry.sign) => {
             (OWN_KEY, format!("signature, serial {}", entry.sign.serial_hex()))
         }
         Some(_) => return Ok(()),
@@ -167,7 +167,7 @@ pub async fn check_own(tools: &Tools) -> Step<()> {
 }
 
 /// A card that was never seen contradicts nothing.
-fn same(own: Result<Certificate, envelope::KeyError>, registered: &Certificate) -> bool {
+fn same(own: &Result<Certificate, envelope::KeyError>, registered: &Certificate) -> bool {
     own.as_ref().map_or(true, |own| own == registered)
 }
 

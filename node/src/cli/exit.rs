@@ -6,7 +6,7 @@ pub(crate) const OK: u8 = 0;
 pub(crate) const FAILED: u8 = 1;
 /// A file is no document (or container, or receipt) at all.
 pub(crate) const UNREADABLE: u8 = 2;
-/// Verification could not decide: something it needs is not at hand.
+/// Verification or a check could not decide: something it needs is not at hand.
 pub(crate) const UNDECIDED: u8 = 3;
 /// Wrong use of the command line.
 pub(crate) const USAGE: u8 = 64;
@@ -24,9 +24,9 @@ pub(crate) const CONFIG: u8 = 78;
 /// Every code with its meaning, as help and manual print it.
 pub(crate) const TABLE: &[(u8, &str)] = &[
     (OK, "完成；檔案合格；驗證通過"),
-    (FAILED, "不合格、驗證不符或作業失敗"),
+    (FAILED, "不合格、驗證不符、檢測未通過或作業失敗"),
     (UNREADABLE, "無法辨讀：不是公文檔、容器或回條"),
-    (UNDECIDED, "驗證未能判定：缺少所需資料（例如信任錨點）"),
+    (UNDECIDED, "驗證未能判定：缺少所需資料（例如信任錨點），或檢測項目不明"),
     (USAGE, "用法錯誤"),
     (NOT_FOUND, "查無此公文或檔案"),
     (UNAVAILABLE, "服務未執行或沒有回應"),

@@ -54,9 +54,13 @@ impl Failure {
     }
 
     /// The stable label.
-    #[cfg(test)]
     pub(crate) fn label(&self) -> &str {
         &self.label
+    }
+
+    /// The sentence.
+    pub(crate) fn sentence(&self) -> String {
+        self.what.clone()
     }
 
     /// The exit code.

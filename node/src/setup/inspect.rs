@@ -208,12 +208,7 @@ pub(crate) fn certificate(
     now: i64,
 ) -> Check {
     let own = key.own_certificate();
-    let judged = match anchors {
-        Some(anchors) => trust::chain(own, &SigningKey::chain(key), anchors, purpose, now).map(|_| ()),
-        None if !trust::fits(own, purpose) => Err(Error::WrongUsage { subject: own.subject().to_owned() }),
-        None => trust::valid_at(own, now),
-    };
-    match judged {
+    match judge(own, &SigningKey::chain(key), anchors, purpose, now) {
         Err(error) => Check::bad(name, error.label(), own.subject()),
         Ok(()) => {
             let days = own.not_after().saturating_sub(now) / DAY;
@@ -221,6 +216,21 @@ pub(crate) fn certificate(
             let until = Civil::local().second(own.not_after());
             Check::good(name, format!("{}；有效至 {until}（還有 {days} 天{soon}）", describe(own)))
         }
+    }
+}
+
+/// Whether a certificate may be used for `purpose` now; without anchors only its own usage and validity are looked at.
+pub(crate) fn judge(
+    own: &Certificate,
+    chain: &[Certificate],
+    anchors: Option<&Anchors>,
+    purpose: Purpose,
+    now: i64,
+) -> Result<(), Error> {
+    match anchors {
+        Some(anchors) => trust::chain(own, chain, anchors, purpose, now).map(|_| ()),
+        None if !trust::fits(own, purpose) => Err(Error::WrongUsage { subject: own.subject().to_owned() }),
+        None => trust::valid_at(own, now),
     }
 }
 
