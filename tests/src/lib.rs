@@ -5,12 +5,16 @@
 //!
 //! - [`world`]: center and nodes in this process, for everything else; [`pki`] makes their keys.
 //!
+//! - [`pcscd`]: a private smart card service per test, and [`virtual_card`], the card in its reader.
+//!
 //! The tests themselves are in `tests/`. Nothing depends on this crate.
 
 use std::path::PathBuf;
 
+pub mod pcscd;
 pub mod pki;
 pub mod site;
+pub mod virtual_card;
 pub mod world;
 
 /// A program of this workspace, built beside the running test (`make test` builds it first).
