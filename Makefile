@@ -19,10 +19,13 @@ help:
 
 deps:
 	@command -v $(CARGO) >/dev/null || { echo "需要 Rust：https://www.rust-lang.org/tools/install" >&2; exit 1; }
-	@scripts/install-missing cc=gcc cc=libc6-dev
+	@scripts/install-missing cc=gcc cc=libc6-dev pkg-config=pkg-config pc:libpcsclite=libpcsclite-dev
 
 deps-test: deps
-	@scripts/install-missing openssl=openssl xmllint=libxml2-utils unzip=unzip python3=python3 ps=procps
+	@scripts/install-missing openssl=openssl xmllint=libxml2-utils unzip=unzip python3=python3 ps=procps \
+	  softhsm2-util=softhsm2 '/usr/lib/softhsm/libsofthsm2.so=libsofthsm2' pkcs11-tool=opensc \
+	  '/usr/lib/*/opensc-pkcs11.so=opensc-pkcs11' /usr/sbin/pcscd=pcscd \
+	  /usr/lib/pcsc/drivers/serial/libifdvpcd.so=vsmartcard-vpcd
 
 build: deps
 	$(CARGO) build --locked --release -p node -p center
