@@ -236,7 +236,7 @@ impl Guard {
     ) -> Result<Granted, Refusal> {
         let _lock = self.folder.lock(card)?.ok_or(Refusal::Busy)?;
         let mut record = match self.folder.read(card)? {
-            Found::Record(record) => record,
+            Found::Record(record) => *record,
             Found::Nothing => Record::fresh(card),
             Found::Damaged(path) if ask != Ask::Forced => return Err(Refusal::Damaged(path)),
             Found::Damaged(_) => {
@@ -254,7 +254,7 @@ impl Guard {
 
     fn read(&self, card: &str) -> Result<Record, Refusal> {
         match self.folder.read(card)? {
-            Found::Record(record) => Ok(record),
+            Found::Record(record) => Ok(*record),
             Found::Nothing => Ok(Record::fresh(card)),
             Found::Damaged(path) => Err(Refusal::Damaged(path)),
         }

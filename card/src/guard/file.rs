@@ -19,7 +19,7 @@ pub(super) struct Folder {
 
 /// What there is about a card.
 pub(super) enum Found {
-    Record(Record),
+    Record(Box<Record>),
     Nothing,
     Damaged(PathBuf),
 }
@@ -64,7 +64,7 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
             Err(error) => return Err(refusal(&path, "read", error)),
         };
-        match serde_json::from_slice::<Record>(&bytes) {
+        match serde_json::from_slice::<Box<Record>>(&bytes) {
             _ if bytes.len() as u64 == LARGEST => Ok(Found::Damaged(path)),
             Ok(record) if record.format == FORMAT && record.card == card => Ok(Found::Record(record)),
             _ => Ok(Found::Damaged(path)),
@@ -142,7 +142,7 @@ pub(super) fn make(dir: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     make(above)?;
     match DirBuilder::new().mode(0o700).create(dir) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),

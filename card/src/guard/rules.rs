@@ -127,21 +127,15 @@ impl Record {
 
     /// The try in progress came out like this.
     pub(super) fn fail(&mut self, outcome: Outcome) {
-        // An older figure is out of date, but where no new one came it is the safe guess.
+        self.count(match outcome {
+            Outcome::Wrong { .. } => Why::Wrong,
+            Outcome::Locked => Why::Locked,
+            Outcome::Unclear => Why::Unclear,
+        });
         match outcome {
-            Outcome::Wrong { left } => {
-                self.left = left.or(self.left.map(|left| left.saturating_sub(1).max(1)));
-                self.count(Why::Wrong);
-            }
-            Outcome::Locked => {
-                self.left = Some(0);
-                self.locked = true;
-                self.count(Why::Locked);
-            }
-            Outcome::Unclear => {
-                self.left = self.left.map(|left| left.saturating_sub(1).max(1));
-                self.count(Why::Unclear);
-            }
+            Outcome::Wrong { left: Some(left) } => self.left = Some(left),
+            Outcome::Locked => (self.left, self.locked) = (Some(0), true),
+            Outcome::Wrong { left: None } | Outcome::Unclear => {}
         }
     }
 
@@ -153,9 +147,8 @@ impl Record {
         if self.tried.len() > REMEMBERED {
             self.tried.remove(0);
         }
-        if why == Why::Interrupted {
-            self.left = self.left.map(|left| left.saturating_sub(1).max(1));
-        }
+        // Where no new figure comes the old one, less the try that the card may have counted, is the safe guess.
+        self.left = self.left.map(|left| left.saturating_sub(1).max(1));
         self.last_failure = Some(Failure { at, source, by, why });
     }
 

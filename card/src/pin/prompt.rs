@@ -33,15 +33,15 @@ pub(super) fn ask_at(mut terminal: File, words: &str) -> Result<Pin, Error> {
 fn converse(terminal: &mut File, words: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
     terminal.write_all(words.as_bytes()).map_err(unreadable)?;
     let mut answer = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
-    let mut key = Zeroizing::new([0; 1]);
+    let mut key = 0_u8;
     loop {
-        match terminal.read(&mut key[..]) {
+        match terminal.read(std::slice::from_mut(&mut key)) {
             Ok(0) => return Err(Error::Cancelled),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(unreadable(error)),
         }
-        match key[0] {
+        match key {
             b'\r' | b'\n' => return Ok(answer),
             CTRL_C | CTRL_D => return Err(Error::Cancelled),
             BACKSPACE | DELETE => drop(answer.pop()),

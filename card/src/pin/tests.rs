@@ -163,7 +163,8 @@ fn terminal() -> (File, File) {
 fn the_terminal_shows_nothing_and_is_as_before() {
     use rustix::termios::{LocalModes, tcgetattr};
     let echo = LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
-    let typed: &[(&[u8], Result<&[u8], &str>)] = &[
+    type Answer = Result<&'static [u8], &'static str>;
+    let typed: &[(&[u8], Answer)] = &[
         (b"739105\r", Ok(b"739105")),
         (b"7391x\x7f05\n", Ok(b"739105")),
         (b"000000\x15739105\n", Ok(b"739105")),

@@ -108,7 +108,10 @@ fn play(shows: bool, history: Vec<Event>) -> u32 {
         match event {
             Event::Ask(ask) => {
                 let granted = guard.grant(CARD, ask, Some(card.flags()), "anna", "", now);
-                forced |= ask == Ask::Forced && matches!(granted, Ok(Granted::Given { .. }));
+                let given = matches!(granted, Ok(Granted::Given { .. }));
+                forced |= given && ask == Ask::Forced;
+                // Whether it is true or not: a card that is still locked has no try to lose.
+                card.told_locked &= !(given && ask == Ask::Unlocked);
             }
             Event::Rewrite { source, pin } => {
                 let (held, generation) = &mut sources[usize::from(source)];
@@ -145,7 +148,7 @@ fn play(shows: bool, history: Vec<Event>) -> u32 {
                 }
                 // Here the PIN meets the card.
                 presented += 1;
-                assert!(card.wrong < 2 || permitted, "the third try without force");
+                assert!(card.wrong != 2 || permitted, "the third try without force");
                 assert!(!card.told_locked, "a card that is known to be locked was tried");
                 let left = |card: &Card| 3 - card.wrong;
                 match (end, card.present(pin)) {
