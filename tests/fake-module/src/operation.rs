@@ -119,13 +119,17 @@ pub(crate) unsafe extern "C" fn C_DecryptUpdate(
     handle: CK_SESSION_HANDLE,
     part: *mut CK_BYTE,
     part_length: CK_ULONG,
-    _: *mut CK_BYTE,
+    output: *mut CK_BYTE,
     length: *mut CK_ULONG,
 ) -> CK_RV {
     with("C_DecryptUpdate", |library, script| {
         // SAFETY: the caller's pointers.
         unsafe {
             *length = 0;
+            // Asked for the length only (§5.2): nothing is taken in.
+            if output.is_null() {
+                return Ok(());
+            }
             library.update(script, handle, bytes(part, part_length))
         }
     })
