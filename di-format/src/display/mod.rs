@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use html::html;
 pub use text::text;
-pub use width::{columns, visible, width, wrap};
+pub use width::{columns, hidden, visible, width, wrap};
 
 use crate::{Letter, Reading, Roster};
 
@@ -73,7 +73,7 @@ pub enum Block {
     /// Blocks that belong together, such as those of one consulted unit.
     Group {
         /// The blocks.
-        blocks: Vec<Block>,
+        blocks: Vec<Self>,
     },
 }
 

@@ -1,5 +1,7 @@
 //! A roster as tables, one for each 本別.
 
+use std::collections::HashMap;
+
 use super::{Block, Heading, Role, Table, View};
 use crate::letter::Name;
 use crate::roster::{Line, Roster};
@@ -8,9 +10,11 @@ const COLUMNS: [&str; 5] = ["名稱", "機關代碼", "單位代碼", "附件", 
 
 pub(super) fn view(roster: &Roster) -> View {
     let mut groups: Vec<(Option<&str>, Vec<&Line>)> = Vec::new();
+    let mut places: HashMap<Option<&str>, usize> = HashMap::new();
     for line in &roster.lines {
         let copy = line.copy.as_deref();
-        match groups.iter_mut().find(|(known, _)| *known == copy) {
+        let place = *places.entry(copy).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some((_, lines)) => lines.push(line),
             None => groups.push((copy, vec![line])),
         }

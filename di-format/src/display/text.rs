@@ -3,12 +3,12 @@
 use super::width::{visible, width, wrap};
 use super::{Block, Clause, Field, Heading, Point, Role, Table, View};
 
-/// Prints a view for a page of `columns` columns (at least 40).
+/// Prints a view for a page of `columns` columns (40 to 4096; what is less or more is taken for these).
 ///
 /// Only a single word, or a name in a table, that is wider than the page may pass it.
 #[must_use]
 pub fn text(view: &View, columns: usize) -> String {
-    let mut page = Page { out: String::new(), columns: columns.max(40) };
+    let mut page = Page { out: String::new(), columns: columns.clamp(40, 4096) };
     page.right(&view.filing);
     page.heading(&view.heading);
     page.right(&view.contact);
@@ -66,13 +66,17 @@ impl Page {
     }
 
     fn blocks(&mut self, blocks: &[Block]) {
-        let mut before: Option<Kind> = None;
+        let mut before = None;
         for block in blocks {
-            let kind = Kind::of(block);
-            if before != Some(kind) || kind == Kind::Apart {
+            let now = (Kind::of(block), role(block));
+            // what stands apart also stands apart from its like, unless it is more of the same
+            let same = before.is_some_and(|(kind, role): (Kind, Option<Role>)| {
+                kind == now.0 && (kind != Kind::Apart || (role.is_some() && role == now.1))
+            });
+            if !same {
                 self.gap();
             }
-            before = Some(kind);
+            before = Some(now);
             match block {
                 Block::Field(field) => self.field(field, 0),
                 Block::Clause(clause) => self.clause(clause),
@@ -182,6 +186,14 @@ impl Page {
     }
 }
 
+const fn role(block: &Block) -> Option<Role> {
+    match block {
+        Block::Field(field) => Some(field.role),
+        Block::Clause(clause) => Some(clause.role),
+        Block::Table(_) | Block::Group { .. } => None,
+    }
+}
+
 /// Blocks between which an empty line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -195,11 +207,7 @@ enum Kind {
 
 impl Kind {
     const fn of(block: &Block) -> Self {
-        let role = match block {
-            Block::Field(field) => field.role,
-            Block::Clause(clause) => clause.role,
-            Block::Table(_) | Block::Group { .. } => return Self::Apart,
-        };
+        let Some(role) = role(block) else { return Self::Apart };
         match role {
             Role::Subject
             | Role::Paragraph

@@ -38,7 +38,10 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-const fn hidden(character: char) -> bool {
+/// What [`visible`] does not let through: control characters, also line feeds, what changes the direction of text, and
+/// what cannot be seen.
+#[must_use]
+pub const fn hidden(character: char) -> bool {
     matches!(character,
         '\0'..='\u{1F}' | '\u{7F}'..='\u{9F}' | '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'
         | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'

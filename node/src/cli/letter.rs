@@ -46,7 +46,7 @@ pub(super) fn show(path: &Path, json: bool, out: &mut Out) -> Done {
     let many = reading.problems.len();
     if many > 0 {
         let word = lint::verdict(reading.verdict.as_str());
-        text.push_str(&format!("\n（{word}，{many} 項與格式有出入；以 di-node lint 查看）\n"));
+        text.push_str(&format!("\n格式檢查：{word}，共 {many} 項；以 di-node lint 查看\n"));
     }
     out.text(&text)?;
     Ok(exit::OK)

@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
+use di_format::display::hidden;
+
 use super::exit;
 use super::failure::Failure;
 
@@ -58,15 +60,36 @@ impl Out {
         self.text(&format!("{text}\n"))
     }
 
-    /// Writes `value` as indented JSON and a line end.
+    /// Writes `value` as indented JSON and a line end. What could steer a terminal is written as `\u009b`.
     ///
     /// # Errors
     /// As [`Out::text`].
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|e| Failure::new(exit::INTERNAL, "output-failed", "無法組成 JSON").because(e))?;
-        self.line(&text)
+        self.line(&harmless(text))
     }
+}
+
+/// JSON of the same value without characters that a terminal acts upon: they stand only in strings, where they may be
+/// escaped (RFC 8259 §7).
+fn harmless(json: String) -> String {
+    let steers = |c: char| c != '\n' && hidden(c);
+    if !json.contains(steers) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if steers(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -82,6 +105,14 @@ mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn json_stays_the_same_value_and_steers_nothing() {
+        let value = "一\u{9b}2J\u{202e}\u{e0041}\u{20bb7}\n";
+        let json = harmless(serde_json::to_string_pretty(&[value]).unwrap());
+        assert!(!json.chars().any(|c| c != '\n' && hidden(c)), "{json:?}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [value]);
     }
 
     #[test]
