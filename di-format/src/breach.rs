@@ -2,7 +2,7 @@
 
 use crate::error::Severity;
 use crate::matcher::Breach;
-use crate::model::Kind;
+use crate::model::{Cm, Kind};
 use crate::tree::Node;
 use crate::validate::{Said, Validator};
 
@@ -27,6 +27,9 @@ struct Missing<'a> {
     expected: &'a str,
     is_root: bool,
 }
+
+/// Where an element belongs is looked up among at most so many siblings.
+const MANY: usize = 1000;
 
 const fn is_notice(kind: Kind) -> bool {
     matches!(kind, Kind::MeetingNotice | Kind::InspectionNotice)
@@ -56,13 +59,14 @@ impl Validator<'_, '_> {
                 }
             }
             Breach::Order { child, expected } => {
+                let place = self.place(parent, names, child).unwrap_or_else(|| expected.join(" | "));
                 if let (Some(child), Some(name)) = (children.get(child), names.get(child)) {
                     let said = Said {
                         label: "element-order",
                         severity: Severity::Warning,
                         message: format!("{name} stands at the wrong place in {parent}"),
                         found: name,
-                        expected: expected.join(" | "),
+                        expected: place,
                     };
                     self.say(*child, child.range().start, said);
                 }
@@ -109,6 +113,21 @@ impl Validator<'_, '_> {
                 self.say(*node, node.range().start, said);
             }
         }
+    }
+
+    /// Between which of the elements that are there a misplaced one belongs, as `after A, before B`; `None` where entries
+    /// repeat, so that no one place is the right one.
+    fn place(&self, parent: &str, names: &[&str], child: usize) -> Option<String> {
+        let Cm::Seq(parts) = self.grammar.content(parent)? else { return None };
+        let name = names.get(child).filter(|_| names.len() <= MANY)?;
+        let rank = |wanted: &str| parts.iter().position(|part| part.names(wanted));
+        let own = rank(name)?;
+        let ranks = || names.iter().filter_map(|name| Some((rank(name)?, *name)));
+        let after = ranks().filter(|(rank, _)| *rank < own).max_by_key(|(rank, _)| *rank);
+        let before = ranks().filter(|(rank, _)| *rank > own).min_by_key(|(rank, _)| *rank);
+        let parts = [("after", after), ("before", before)];
+        let said = parts.iter().filter_map(|(word, found)| found.map(|(_, name)| format!("{word} {name}")));
+        Some(said.collect::<Vec<_>>().join(", ")).filter(|said| !said.is_empty())
     }
 
     /// What may stand first in an element.

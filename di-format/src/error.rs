@@ -160,7 +160,10 @@ pub const LABELS: &[(&str, &str)] = &[
     ("not-xml", "the file is of another type than XML; expected: what it is"),
     ("encoding", "the bytes are neither UTF-8 nor CP950; found: the bytes in hexadecimal"),
     ("encoding-unsupported", "the byte order mark announces an encoding other than UTF-8"),
-    ("encoding-declared", "the declared encoding is not that of the bytes; found: declared, expected: real"),
+    (
+        "encoding-declared",
+        "the declared encoding is not that of the bytes; found: declared (empty if none is), expected: real",
+    ),
     // well-formedness and limits
     ("malformed", "not well-formed XML"),
     ("character", "a character that XML does not allow; found: the character"),
@@ -190,7 +193,7 @@ pub const LABELS: &[(&str, &str)] = &[
     ),
     (
         "element-order",
-        "the element stands at another place than the document type says; found: element, expected: what is due",
+        "the element stands at another place than the document type says; found: element, expected: where it belongs (`after A, before B`), or what is due",
     ),
     ("element-repeated", "the element occurs more often than allowed; found: element"),
     ("element-missing", "an element is missing; found: where, expected: the element"),

@@ -338,9 +338,9 @@ fn tree(decoded: &Decoded<'_>, limits: &Limits, judge: bool, reading: &mut Readi
         return told(findings, unknown_root(&reading.root, what, base));
     };
     if decoded.lies {
-        let declared = decoded.declared.clone().unwrap_or_else(|| "UTF-8".to_owned());
+        let declared = decoded.declared.clone().unwrap_or_default();
         let real = decoded.encoding.as_str();
-        let message = format!("declared {declared}, but the bytes are {real}");
+        let message = format!("declared {declared:?}, but the bytes are {real}");
         let finding = about(Severity::Warning, "encoding-declared", message, 0);
         told(findings, Finding { found: declared, expected: real.to_owned(), ..finding });
     }

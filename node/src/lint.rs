@@ -57,6 +57,8 @@ pub(crate) struct Report {
 enum Rules {
     Official,
     Inferred,
+    /// The kind has an official DTD, but the file does not say which edition it follows.
+    Unnamed,
 }
 
 /// One problem of `lint --json`.
@@ -151,7 +153,11 @@ fn report(path: &Path, given: &[PathBuf]) -> Report {
         let last = problems.last().map_or((1, 1), |item| (item.line, item.column));
         problems.push(item(label, "warning", last, "", message, false));
     }
-    let official = |kind: Kind| kind.is_official() && reading.edition == Some(Edition::E104);
+    let of = |kind: Kind| match (kind.is_official(), reading.edition) {
+        (true, Some(Edition::E104)) => Rules::Official,
+        (true, None) => Rules::Unnamed,
+        _ => Rules::Inferred,
+    };
     let rules = reading.kind.filter(|_| reading.verdict != Verdict::Unreadable);
     Report {
         file: path.display().to_string(),
@@ -160,7 +166,7 @@ fn report(path: &Path, given: &[PathBuf]) -> Report {
         encoding: Some(reading.encoding.as_str().to_owned()),
         verdict: reading.verdict.as_str().to_owned(),
         problems,
-        rules: rules.map(|kind| if official(kind) { Rules::Official } else { Rules::Inferred }),
+        rules: rules.map(of),
     }
 }
 
@@ -212,6 +218,7 @@ fn text(report: &Report) -> String {
     let rules = report.rules.map(|rules| match rules {
         Rules::Official => "依官方 DTD",
         Rules::Inferred => "依推定規則：官方 DTD 未公開",
+        Rules::Unnamed => "版次不明，依 104 年版規則",
     });
     let facts: Vec<&str> =
         [kind, edition.as_deref(), report.encoding.as_deref(), rules].into_iter().flatten().collect();
@@ -223,6 +230,7 @@ fn text(report: &Report) -> String {
         let weight = if item.severity == "warning" { "注意" } else { "錯誤" };
         let rule = match (item.official, is_rule(&item.label)) {
             (true, _) => "，違反官方 DTD",
+            (false, true) if report.rules == Some(Rules::Unnamed) => "，違反 104 年版規則",
             (false, true) => "，違反推定規則",
             (false, false) => "",
         };

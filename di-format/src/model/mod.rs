@@ -39,6 +39,19 @@ pub enum Cm {
     Plus(&'static Self),
 }
 
+impl Cm {
+    /// Whether an element of this name is a part of the model.
+    #[must_use]
+    pub fn names(&self, wanted: &str) -> bool {
+        match self {
+            Self::El(name) => *name == wanted,
+            Self::Seq(parts) | Self::Alt(parts) => parts.iter().any(|part| part.names(wanted)),
+            Self::Opt(inner) | Self::Star(inner) | Self::Plus(inner) => inner.names(wanted),
+            Self::Empty | Self::Any | Self::Text => false,
+        }
+    }
+}
+
 /// The type of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttributeType {

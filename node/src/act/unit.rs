@@ -1,11 +1,12 @@
 //! A unit (one DI, at most one SW, attachments) read and judged: what it says, whom it is for, whether it may go.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use config::{NodeConfig, Outgoing, SecretLetters};
-use di_format::{Letter, Limits, Name, Reading, Roster, Severity};
+use di_format::{Letter, Limits, Name, Names, Reading, Roster, Severity};
 use store::outbound::{About, Hint};
 use store::state::Priority;
 
@@ -245,32 +246,20 @@ pub fn wanted(unit: &Unit) -> Step<(Vec<Wanted>, Vec<String>)> {
 #[must_use]
 pub fn hints(unit: &Unit) -> Vec<Hint> {
     let Some(roster) = &unit.roster else { return Vec::new() };
-    let listed: Vec<String> = roster.lines.iter().map(|line| plain(line.party.name.text())).collect();
+    let listed: Names = roster.lines.iter().map(|line| line.party.name.text()).collect();
     let mut out: Vec<Hint> = Vec::new();
+    let mut seen = HashSet::new();
     for (copy, entry) in unit.letter.entries() {
         // A 總稱 stands for many lines and matches none of them.
-        if matches!(entry.name, Name::Group(_)) || entry.name.text().is_empty() {
+        let name = entry.name.text();
+        if matches!(entry.name, Name::Group(_)) || name.is_empty() || !seen.insert(name) {
             continue;
         }
-        let name = plain(entry.name.text());
-        let known = listed.iter().any(|l| *l == name || l.ends_with(&name) || name.ends_with(l.as_str()));
-        if !known && !out.iter().any(|hint| hint.name == entry.name.text()) {
-            out.push(Hint { name: entry.name.text().to_owned(), copy: copy.to_owned() });
+        if !listed.has(name) {
+            out.push(Hint { name: name.to_owned(), copy: copy.to_owned() });
         }
     }
     out
-}
-
-/// A name without what people write differently: blanks, 臺 for 台, full-width letters.
-fn plain(name: &str) -> String {
-    name.chars()
-        .filter(|c| !c.is_whitespace())
-        .map(|c| match c {
-            '臺' => '台',
-            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
-            other => other,
-        })
-        .collect()
 }
 
 /// The roster's lines with one code become one mailbox: attachments travel if any line says so, the first name stays.
@@ -310,10 +299,5 @@ mod tests {
         let out = grouped(vec![line("A", false), line("B", false), line("A", true)]);
         let short: Vec<_> = out.iter().map(|(code, w)| (code.as_str(), w.attachments)).collect();
         assert_eq!(short, [("A", true), ("B", false)]);
-    }
-
-    #[test]
-    fn names_match_over_the_usual_ways_of_writing() {
-        assert_eq!(plain("臺北市 政府Ａ"), plain("台北市政府A"));
     }
 }

@@ -143,11 +143,17 @@ fn unnamed(
         [Some(own), roster.map(own_name)].into_iter().flatten().map(stem).filter(|s| !s.is_empty()).collect();
     let alone = near.iter().filter(|one| ends(&one.name, "di")).count() <= 1;
     let whole = alone && near.iter().any(|one| taken.contains(one.path.as_path()));
+    let follows = |name: &str, stem: &str| {
+        name.strip_prefix(stem).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+    };
+    let length = stems.iter().map(String::len).max().unwrap_or(0);
+    let units = near.iter().filter(|one| ends(&one.name, "di") || ends(&one.name, "sw"));
+    let longer: HashSet<String> =
+        units.map(|one| stem(&one.name)).filter(|stem| stem.len() > length).collect();
+    // what begins as a longer name of another DI does belongs to that one
     let begins = |name: &str| {
         let name = name.to_lowercase();
-        stems.iter().any(|stem| {
-            name.strip_prefix(stem.as_str()).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
-        })
+        stems.iter().any(|stem| follows(&name, stem)) && !longer.iter().any(|stem| follows(&name, stem))
     };
     let mut items = Vec::new();
     for one in near {
