@@ -183,6 +183,21 @@ impl Guard {
         }
     }
 
+    /// A private key of the card has worked since the last success, so the card really took that PIN. To be called
+    /// after the first operation that follows a login; writes only if there is something to forget.
+    ///
+    /// # Errors
+    /// [`Refusal::Unusable`], [`Refusal::Damaged`]: what was counted stays remembered.
+    pub fn proved(&self, card: &str) -> Result<(), Refusal> {
+        if self.read(card)?.unproven == 0 {
+            return Ok(());
+        }
+        let _lock = self.folder.wait(card)?;
+        let mut record = self.read(card)?;
+        record.unproven = 0;
+        self.folder.write(&record)
+    }
+
     /// How the card stands. Reads only.
     ///
     /// # Errors
@@ -262,17 +277,19 @@ impl Guard {
 }
 
 impl Attempt {
-    /// The card took the PIN: the count starts anew.
+    /// The card took the PIN: the count starts anew. What was counted before is remembered until [`Guard::proved`].
     ///
     /// # Errors
     /// [`Refusal::Unusable`]: the login stands, but the record still says "in progress", and the next try will find
     /// it so.
     pub fn succeeded(self, now: i64) -> Result<(), Refusal> {
-        let mut record = Record::fresh(&self.record.card);
-        record.last_success = Some(now);
-        record.last_failure = self.record.last_failure;
+        let mut record = self.record;
+        record.succeed(now);
         // On a full disk a file can still be removed, and no record is a fresh one.
-        self.folder.write(&record).or_else(|_| self.folder.remove(&record.card))
+        self.folder.write(&record).or_else(|refusal| match record.unproven {
+            0 => self.folder.remove(&record.card),
+            _ => Err(refusal),
+        })
     }
 
     /// The card did not take it, or nobody knows. Returns what to report upwards.

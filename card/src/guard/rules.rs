@@ -85,6 +85,9 @@ pub(super) struct Record {
     pub(super) card: String,
     /// Failed tries since the last success.
     pub(super) failed: u32,
+    /// Failed tries before a success that no operation has proven yet: some modules take a PIN without asking the card,
+    /// and present it later.
+    pub(super) unproven: u32,
     /// Tries left, by the vendor's last answer.
     pub(super) left: Option<u32>,
     /// The card was seen locked.
@@ -104,6 +107,7 @@ impl Record {
             format: FORMAT,
             card: card.to_owned(),
             failed: 0,
+            unproven: 0,
             left: None,
             locked: false,
             tried: Vec::new(),
@@ -125,6 +129,13 @@ impl Record {
         self.trying = Some(Trying { source: source.to_owned(), at: now, by: by.to_owned() });
     }
 
+    /// The module says that the card took the PIN of the try in progress.
+    pub(super) fn succeed(&mut self, now: i64) {
+        let unproven = self.failed.max(self.unproven);
+        let last_failure = self.last_failure.take();
+        *self = Self { unproven, last_failure, last_success: Some(now), ..Self::fresh(&self.card) };
+    }
+
     /// The try in progress came out like this.
     pub(super) fn fail(&mut self, outcome: Outcome) {
         self.count(match outcome {
@@ -141,7 +152,8 @@ impl Record {
 
     fn count(&mut self, why: Why) {
         let Some(Trying { source, at, by }) = self.trying.take() else { return };
-        self.failed = self.failed.saturating_add(1);
+        // A success that nothing has proven may have been none.
+        self.failed = self.failed.max(self.unproven).saturating_add(1);
         self.tried.retain(|tried| *tried != source);
         self.tried.push(source.clone());
         if self.tried.len() > REMEMBERED {

@@ -179,6 +179,26 @@ fn an_error_that_no_login_stands_for_counts() {
 }
 
 #[test]
+fn a_module_that_takes_a_pin_unseen_does_not_start_the_count_anew() {
+    let dir = folder();
+    let guard = guard(&dir);
+    for (from, failed) in [("a", 1), ("b", 2)] {
+        // "Right", says the module, twice even; and presents it with the first signature.
+        begin(&guard, from, NONE).unwrap().succeeded(1).unwrap();
+        begin(&guard, from, NONE).unwrap().succeeded(1).unwrap();
+        let refusal = guard.noticed(CARD, &source(from), WRONG, "test", 1000);
+        assert!(matches!(refusal, Refusal::Wrong { failed: f, .. } if f == failed));
+    }
+    assert_eq!(label(begin(&guard, "c", NONE)), "pin-tries-spent");
+    // A key that works is the proof.
+    ask(&guard, Ask::Forced).unwrap();
+    begin(&guard, "c", NONE).unwrap().succeeded(1).unwrap();
+    guard.proved(CARD).unwrap();
+    let refusal = guard.noticed(CARD, &source("c"), WRONG, "test", 1000);
+    assert!(matches!(refusal, Refusal::Wrong { failed: 1, .. }));
+}
+
+#[test]
 fn a_damaged_record_is_never_a_fresh_one() {
     let good = {
         let dir = folder();
@@ -220,6 +240,8 @@ fn what_cannot_be_recorded_is_not_tried() {
     }
     // At the last step the record had its new name already: that one counts, to be safe.
     assert_eq!(guard.status(CARD, 1000).unwrap().failed, 1);
+    begin(&guard, "a", NONE).unwrap().succeeded(1000).unwrap();
+    guard.proved(CARD).unwrap();
     // A success that cannot be written down removes the record; nothing else of it would fit on a full disk.
     let attempt = begin(&guard, "a", NONE).unwrap();
     crash::at(1);
