@@ -11,7 +11,7 @@ use crate::settings::{Mode, Settings};
 use envelope::status::{Finding, Kind, Status, judge};
 use envelope::{Certificate, Digest, ocsp};
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -313,7 +313,7 @@ impl Checker {
                 break;
             }
             let Some(place) = places.get(&key) else { continue };
-            let host = Target::parse(&place.url).map_or_else(|_| place.url.clone(), |t| t.host);
+            let host = Target::parse(&place.url).map_or_else(|_| place.url.clone(), |t| t.origin());
             if busy.insert(host.clone()) {
                 out.push((key, host));
             }
@@ -367,9 +367,9 @@ impl Checker {
             }
             _ => Question::Crl,
         };
-        let incoming = folder.incoming();
-        let fetched = fetch::fetch(&self.0.settings, &url, &question, &incoming).await;
-        let (checker, key, path) = (self.clone(), *key, incoming.clone());
+        let incoming = Incoming(folder.incoming());
+        let fetched = fetch::fetch(&self.0.settings, &url, &question, &incoming.0).await;
+        let (checker, key, path) = (self.clone(), *key, incoming.0.clone());
         let result = match fetched {
             Ok(_) => {
                 let work = move || checker.take(&key, &path, &nonce);
@@ -377,9 +377,6 @@ impl Checker {
             }
             Err(error) => Err(error),
         };
-        if result.is_err() {
-            let _ = tokio::fs::remove_file(&incoming).await;
-        }
         Some((url, result))
     }
 
@@ -509,6 +506,15 @@ fn settle(report: &mut Report, settings: &Settings) {
             heaviest = weight;
             report.refused = Some(n);
         }
+    }
+}
+
+/// What was fetched and is in no place yet; removed however that ends.
+struct Incoming(PathBuf);
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

@@ -54,6 +54,11 @@ impl Target {
         Self::parse(&format!("http://{authority}{path}"))
     }
 
+    /// Host and port: what is asked one question at a time.
+    pub(crate) fn origin(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// What goes into the request line for the host itself.
     pub(crate) fn path(&self) -> &str {
         self.uri.path_and_query().map_or("/", |p| p.as_str())

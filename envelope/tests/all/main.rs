@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod authority;
 mod common;
 mod container;
 mod evidence;
@@ -16,4 +17,5 @@ mod sealed;
 mod signed;
 mod soft;
 mod statements;
+mod status;
 mod trust;
