@@ -192,6 +192,33 @@ fn what_cannot_be_written_is_refused() {
     assert_eq!(write::letter(&letter).unwrap_err().label(), "write-value");
 }
 
+/// Names of files are no URIs and cannot be escaped: what a file system allows comes back, or is refused.
+#[test]
+fn file_names_come_back_as_they_are() {
+    for name in [
+        "附件 一.pdf",
+        "100%.odt",
+        "%x;.txt",
+        "a&b&amp;.txt",
+        "a<b>.txt",
+        "二\"號.odt",
+        "三'號.odt",
+        "𠮷\u{E000}.pdf",
+        "#1$.TXT",
+        "]]>.doc",
+    ] {
+        let mut letter = plain();
+        letter.attachments.files = vec![name.to_owned(), "後.pdf".to_owned()];
+        letter.recipient = Some(Recipient::Roster { text: String::new(), file: Some(format!("{name}.sw")) });
+        assert_eq!(judged(&write::letter(&letter).unwrap()).letter.unwrap(), letter);
+    }
+    for name in ["", " ", "..", "a/b", "a\\b", "C:a", "a\u{85}b", "a\u{202E}b", "a\tb"] {
+        let mut letter = plain();
+        letter.attachments.files = vec![name.to_owned()];
+        assert_eq!(write::letter(&letter).unwrap_err().label(), "file-name", "{name:?}");
+    }
+}
+
 /// Every character is either carried as it is or refused by name, in text and in attributes.
 #[test]
 fn characters_are_carried_or_refused() {
