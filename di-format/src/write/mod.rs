@@ -5,7 +5,7 @@
 //!
 //! The form: UTF-8 without byte order mark, CRLF, one element a line, strict order; entities 表單 and ATTCHn with
 //! notations DI and _X; the 密等 block is always there, an empty or zero 支號 never. What comes out is read and judged once
-//! more before it is returned, is `valid`, and reading it gives the same [`Letter`] or [`Roster`] back.
+//! more before it is returned, is `valid` but for [`REMARKS`], and reading it gives the same [`Letter`] or [`Roster`] back.
 //!
 //! Nothing is lost or changed on the way: what the kind has no place for, and values that would not come back as they
 //! are, are refused. In particular [`Error::Character`] refuses in every value the control characters (U+0000–001F, and
@@ -26,6 +26,11 @@ use crate::model::Kind;
 use crate::roster::Roster;
 use crate::{Error, check_file_name};
 use out::Out;
+
+/// What is said of values that are written all the same, since only a person knows whether they are wrong: a date as
+/// printed, a postcode, a contact line, a 統一編號.
+pub const REMARKS: &[&str] =
+    &["date-form", "date-impossible", "postcode-form", "contact-form", "company-number"];
 
 /// Writes a 函 or 簽.
 ///

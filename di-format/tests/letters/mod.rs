@@ -50,7 +50,7 @@ fn optional() -> impl Strategy<Value = Option<String>> {
 fn date() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => (90..130, 1..13, 1..29).prop_map(|(y, m, d)| format!("中華民國{y}年{m}月{d}日")),
-        1 => Just(String::new()),
+        1 => text(),
     ]
 }
 
@@ -191,7 +191,7 @@ prop_compose! {
     fn plain()(
         graded in graded(Kind::Letter),
         category in "函|書函|交辦案件通知單|交議案件通知單|催辦案件通知單|移文單|機密文書機密等級變更或註銷建議單|機密文書機密等級變更或註銷通知單|執行命令|獎懲建議函",
-        address in text().prop_map(|text| format!("臺{text}")),
+        address in text(),
         contacts in vec(text(), 1..4),
         originals in entries(1, false),
         copies in entries(0, true),
