@@ -1,5 +1,5 @@
 #![no_main]
 #[path = "../targets/di.rs"]
-mod di;
+mod targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| di::validate(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::validate(bytes));

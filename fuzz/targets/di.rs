@@ -298,7 +298,7 @@ fn element(
                         children.insert(at, ["文字", "全銜", "署名", "無", "正本", "機關"][choices.below(6)])
                     }
                     _ => {
-                        out.push_str("字");
+                        out.push('字');
                         *right = false;
                     }
                 }
