@@ -3,6 +3,7 @@
 use crate::choose::{self, Use};
 use crate::error::Error;
 use crate::guard::Answer;
+use crate::pin::Generation;
 use crate::pins::Pins;
 use crate::process::{Process, unexpected};
 use crate::protocol::{CertificateEntry, KeyEntry, ModulusEntry, Reply, Request, Secret, Trouble};
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 /// A helper process with the module loaded, and at most one card open.
 ///
 /// The service has one in its supervisor ([`crate::Card`]); a command that works without the service has one of its own.
+/// The process ends with the thread that started it, so keep both together.
 /// When a call ends in [`Error::Deadline`], [`Error::HelperDied`] or [`Error::HelperAnswer`] the process is gone, and so
 /// is every later call's chance: start another.
 #[derive(Debug)]
@@ -35,6 +37,10 @@ struct Open {
     moduli: Vec<ModulusEntry>,
     lists_oaep: bool,
     keys: Option<Keys>,
+    /// Of the PIN that the login was made with.
+    generation: Option<Generation>,
+    /// A private key has worked since the login.
+    proved: bool,
 }
 
 /// The private keys, known after a login.
@@ -145,8 +151,16 @@ impl Helper {
             authorities: found.authorities,
             oaep: false,
         });
-        self.open =
-            Some(Open { info: Arc::clone(&info), sign_id, unwrap_id, moduli, lists_oaep, keys: None });
+        self.open = Some(Open {
+            info: Arc::clone(&info),
+            sign_id,
+            unwrap_id,
+            moduli,
+            lists_oaep,
+            keys: None,
+            generation: None,
+            proved: false,
+        });
         Ok(info)
     }
 
@@ -207,8 +221,11 @@ impl Helper {
             Ok(other) => return Err(presented.err().unwrap_or_else(|| failure(other))),
             Err(error) => return Err(presented.err().unwrap_or(error)),
         }
+        if let Some(open) = &mut self.open {
+            open.generation = Some(entry.generation);
+        }
         self.find_keys()?;
-        self.probe_oaep()
+        self.probe_oaep(pins)
     }
 
     fn find_keys(&mut self) -> Result<(), Error> {
@@ -232,14 +249,14 @@ impl Helper {
 
     /// SoftHSM lists OAEP and refuses SHA-256; so what is listed is tried once. Not with a card that wants its PIN for
     /// every operation: the probe is not worth a try.
-    fn probe_oaep(&mut self) -> Result<Arc<Info>, Error> {
+    fn probe_oaep(&mut self, pins: &Pins) -> Result<Arc<Info>, Error> {
         let open = self.open.as_ref().ok_or_else(no_card)?;
         let wants_pin = open.keys.is_some_and(|keys| keys.unwrap.always_authenticate);
         let works = open.lists_oaep && !wants_pin && {
             let certificate = open.info.unwrap.certificate.clone();
             let probe = envelope::sealed::wrap(&certificate, WrapScheme::OaepSha256, PROBE)
                 .map_err(|e| Error::Unusable { what: e.to_string() })?;
-            match self.decrypt(None, WrapScheme::OaepSha256, &probe) {
+            match self.unwrap(pins, WrapScheme::OaepSha256, &probe) {
                 Ok(plain) => plain.as_slice() == PROBE,
                 Err(e @ (Error::Deadline { .. } | Error::HelperDied { .. } | Error::HelperAnswer { .. })) => {
                     return Err(e);
@@ -261,7 +278,7 @@ impl Helper {
         let mut data = DIGEST_INFO_SHA256.to_vec();
         data.extend_from_slice(digest);
         let (index, data) = (key.index, data.into());
-        let reply = self.operate(key, Some(pins), "C_Sign", |pin| Request::Sign { key: index, data, pin })?;
+        let reply = self.operate(key, pins, "C_Sign", |pin| Request::Sign { key: index, data, pin })?;
         let Reply::Signature { bytes } = reply else { return Err(failure(reply)) };
         // What the card gave is checked before anything is built on it: a card in trouble may answer rubbish.
         let info = self.opened_info()?;
@@ -282,7 +299,18 @@ impl Helper {
         scheme: WrapScheme,
         wrapped: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.decrypt(Some(pins), scheme, wrapped)
+        let key = self.keys()?.unwrap;
+        let certificate = &self.opened_info()?.unwrap.certificate;
+        // A ciphertext of another length is not for this key, and modules differ in what they say to it.
+        if certificate.rsa_bits().is_none_or(|bits| bits.div_ceil(8) as usize != wrapped.len()) {
+            return Err(Error::Refused);
+        }
+        let (oaep, data) = (scheme == WrapScheme::OaepSha256, wrapped.to_vec().into());
+        let request = |pin| Request::Decrypt { key: key.index, oaep, data, pin };
+        match self.operate(key, pins, "C_Decrypt", request)? {
+            Reply::Plain { bytes } => Ok(bytes.0),
+            other => Err(failure(other)),
+        }
     }
 
     /// Unwraps a ciphertext of our own: what tells a broken card from a bad ciphertext.
@@ -303,31 +331,11 @@ impl Helper {
         }
     }
 
-    fn decrypt(
-        &mut self,
-        pins: Option<&Pins>,
-        scheme: WrapScheme,
-        wrapped: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let key = self.keys()?.unwrap;
-        let certificate = &self.opened_info()?.unwrap.certificate;
-        // A ciphertext of another length is not for this key, and modules differ in what they say to it.
-        if certificate.rsa_bits().is_none_or(|bits| bits.div_ceil(8) as usize != wrapped.len()) {
-            return Err(Error::Refused);
-        }
-        let (oaep, data) = (scheme == WrapScheme::OaepSha256, wrapped.to_vec().into());
-        let request = |pin| Request::Decrypt { key: key.index, oaep, data, pin };
-        match self.operate(key, pins, "C_Decrypt", request)? {
-            Reply::Plain { bytes } => Ok(bytes.0),
-            other => Err(failure(other)),
-        }
-    }
-
     /// One operation with a private key; with a PIN of its own where the key wants that.
     fn operate(
         &mut self,
         key: Key,
-        pins: Option<&Pins>,
+        pins: &Pins,
         during: &'static str,
         request: impl FnOnce(Option<Secret>) -> Request,
     ) -> Result<Reply, Error> {
@@ -335,13 +343,17 @@ impl Helper {
             let reply = self.process.ask(during, &request(None), self.deadlines.operate)?;
             return self.notice(pins, reply);
         }
-        let pins = pins.ok_or(Error::PinNeeded)?;
         let serial = self.opened_info()?.token.serial.clone();
         let token = self.tokens()?.tokens.into_iter().find(|t| t.serial == serial).ok_or_else(no_card)?;
         let (attempt, entry) = pins.begin(&token)?;
         let pin = Secret(Zeroizing::new(entry.pin.expose().to_vec()));
         let reply = self.process.ask(during, &request(Some(pin)), self.deadlines.operate);
-        let answer = match &reply {
+        // Some modules present the PIN at the very end, or at the beginning.
+        let about_pin = match &reply {
+            Ok(Reply::Trouble { rv, .. }) => Answer::is_about_the_pin(*rv),
+            _ => None,
+        };
+        let otherwise = match &reply {
             Ok(Reply::Signature { .. } | Reply::Plain { .. } | Reply::Trouble { pin_taken: true, .. }) => {
                 Answer::Success
             }
@@ -352,25 +364,37 @@ impl Helper {
             Ok(Reply::Pin { rv }) => Answer::of(*rv),
             _ => Answer::Failed(crate::guard::Outcome::Unclear),
         };
-        let settled = pins.settle(attempt, answer);
+        let settled = pins.settle(attempt, about_pin.map_or(otherwise, Answer::Failed));
         match reply {
             Ok(Reply::Pin { .. }) => Err(settled.err().unwrap_or_else(|| Error::Failed {
                 during: during.to_owned(),
                 detail: "the module does not take a PIN for one operation".to_owned(),
             })),
-            Ok(reply) => settled.map(|_| reply),
+            Ok(reply) => {
+                settled?;
+                self.notice(pins, reply)
+            }
             Err(error) => Err(settled.err().unwrap_or(error)),
         }
     }
 
-    /// Counts a PIN error of a module that keeps the PIN and presents it by itself.
-    fn notice(&mut self, pins: Option<&Pins>, reply: Reply) -> Result<Reply, Error> {
-        if let (Reply::Trouble { rv, .. }, Some(pins)) = (&reply, pins)
-            && let Some(outcome) = Answer::is_about_the_pin(*rv)
-        {
-            let info = Arc::clone(self.opened_info()?);
+    /// Counts a PIN error of a module that keeps the PIN and presents it by itself; and the first proof that the login
+    /// was a real one.
+    fn notice(&mut self, pins: &Pins, reply: Reply) -> Result<Reply, Error> {
+        let Some(open) = &mut self.open else { return Ok(reply) };
+        let about_pin = match &reply {
+            Reply::Trouble { rv, .. } => Answer::is_about_the_pin(*rv),
+            _ => None,
+        };
+        if let Some(outcome) = about_pin {
+            let generation = open.generation.clone().unwrap_or_else(|| Generation::from("unknown"));
+            let refusal = pins.noticed(&open.info.token, &generation, outcome);
             self.open = None;
-            return Err(Error::Pin(pins.noticed(&info.token, outcome)?));
+            return Err(Error::Pin(refusal));
+        }
+        if !open.proved && matches!(reply, Reply::Signature { .. } | Reply::Plain { .. }) {
+            open.proved = true;
+            pins.proved(&open.info.token);
         }
         Ok(reply)
     }

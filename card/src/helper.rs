@@ -14,7 +14,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// The whole life of the child process. Returns its exit code when the parent closes the socket.
 ///
@@ -33,8 +34,14 @@ pub fn main() -> i32 {
     }
 }
 
-/// No core file, no debugger, no `/proc/PID/mem`: the PIN passes through this process's memory. Best effort.
+/// A PIN is on its way into the module. An orphan must not present it: nobody would count it.
+static PIN_IN_MODULE: AtomicBool = AtomicBool::new(false);
+
+/// No core file, no debugger, no `/proc/PID/mem`: the PIN passes through this process's memory; and no life without the
+/// parent. Best effort.
 fn harden() {
+    // Dies with the thread that started it, at once, whatever the module does.
+    let _ = process::set_parent_process_death_signal(Some(Signal::KILL));
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let _ = process::setrlimit(Resource::Core, none);
     let _ = process::set_dumpable_behavior(process::DumpableBehavior::NotDumpable);
@@ -56,7 +63,10 @@ fn follow(socket: &UnixStream) {
         let mut fds = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::RDHUP)];
         while let Err(rustix::io::Errno::INTR) = rustix::event::poll(&mut fds, None) {}
         // The other thread leaves by itself, and logs out, unless the module holds it.
-        std::thread::sleep(Duration::from_secs(2));
+        let until = Instant::now() + Duration::from_secs(2);
+        while !PIN_IN_MODULE.load(Ordering::SeqCst) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = process::kill_process(process::getpid(), Signal::KILL);
     };
     let _ = std::thread::Builder::new().name("follow".to_owned()).spawn(watch);
@@ -65,11 +75,14 @@ fn follow(socket: &UnixStream) {
 fn serve(socket: &UnixStream) -> io::Result<()> {
     let mut module = None;
     while let Some(body) = frame::receive(socket, None)? {
-        let Ok(request) = frame::decode(&body) else {
+        let Ok(request) = frame::decode::<Request>(&body) else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         drop(body);
-        frame::send(socket, &answer(&mut module, request))?;
+        PIN_IN_MODULE.store(request.carries_pin(), Ordering::SeqCst);
+        let reply = answer(&mut module, request);
+        PIN_IN_MODULE.store(false, Ordering::SeqCst);
+        frame::send(socket, &reply)?;
     }
     if let Some(module) = module {
         module.finish();

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::guard::{Answer, Attempt, Guard, Outcome, Refusal};
-use crate::pin::{Entry, Supply};
+use crate::pin::{Entry, Generation, Supply};
 use crate::state::Token;
 use std::fmt;
 use std::sync::Arc;
@@ -54,10 +54,16 @@ impl Pins {
         }
     }
 
-    /// A PIN error that came without our presenting one.
-    pub(crate) fn noticed(&self, token: &Token, outcome: Outcome) -> Result<Refusal, Error> {
-        let generation = self.supply.as_ref().ok_or(Error::PinNeeded)?.entry()?.generation;
-        Ok(self.guard.noticed(&token.serial, &generation, outcome, &self.by, self.now()))
+    /// A PIN error that came without our presenting one, from a module that keeps the PIN of the login.
+    pub(crate) fn noticed(&self, token: &Token, of: &Generation, outcome: Outcome) -> Refusal {
+        self.guard.noticed(&token.serial, of, outcome, &self.by, self.now())
+    }
+
+    /// A private key has worked: the login before it was a real one.
+    pub(crate) fn proved(&self, token: &Token) {
+        if let Err(refusal) = self.guard.proved(&token.serial) {
+            tracing::warn!(%refusal, "the proof of a login could not be recorded");
+        }
     }
 
     fn now(&self) -> i64 {

@@ -97,6 +97,16 @@ pub(crate) enum Request {
     Close,
 }
 
+impl Request {
+    /// Whether doing it presents a PIN.
+    pub(crate) fn carries_pin(&self) -> bool {
+        matches!(
+            self,
+            Self::Login { .. } | Self::Sign { pin: Some(_), .. } | Self::Decrypt { pin: Some(_), .. }
+        )
+    }
+}
+
 /// The answer to a [`Request`].
 #[derive(Debug, Encode, Decode)]
 pub(crate) enum Reply {

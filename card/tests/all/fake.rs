@@ -134,7 +134,7 @@ fn a_hanging_module_is_killed_at_its_deadline_and_started_again() {
     let began = Instant::now();
     let error = card.sign(&[1; 32]).unwrap_err();
     assert!(matches!(error, Error::Deadline { .. }), "{error}");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "killed and reaped");
     until(&card, "card-ready");
     card.sign(&[1; 32]).unwrap();
