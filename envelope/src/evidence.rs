@@ -1,10 +1,11 @@
 //! The evidence file: container, receipts and certificates of one document, checkable offline.
 //!
 //! A ZIP of stored entries: `index.xml` first, `container.asice` as it was signed, `receipts/NNN.der`,
-//! `registrations/NNN.der` and `certificates/SHA256.der`. The index says which recipient each belongs to; it is not
+//! `registrations/NNN.der`, `certificates/SHA256.der`, and the authorities' answers `status/SHA256.crl` and `.ocsp`. The index says which recipient each belongs to; it is not
 //! signed and proves nothing: every link is checked by what is signed.
 
 mod file;
+mod status;
 
 pub use file::write;
 
@@ -15,6 +16,7 @@ use crate::receipt::{Kind, Receipt, ReceiptLine, Verdict};
 use crate::trust::Anchors;
 use crate::{directory, receipt};
 use file::Section;
+use status::Question;
 use std::io::{Read, Seek};
 
 /// One recipient's part of the evidence.
@@ -60,7 +62,8 @@ pub enum Step {
     CenterReceipt,
     /// The recipient's receipt.
     ReceiverReceipt,
-    /// Whether certificates were revoked: no CRL or OCSP answer is in the file.
+    /// Whether certificates were revoked, by the CRLs and OCSP answers in the file: of the sender at the time relied on,
+    /// and of each receipt's signer at the time of the receipt.
     Revocation,
 }
 
@@ -142,6 +145,8 @@ struct Found {
     detail: String,
     verdict: Option<Verdict>,
     at: Option<i64>,
+    /// The chain that was found, where one was looked for.
+    chain: Vec<Certificate>,
 }
 
 /// Why a link does not hold.
@@ -196,7 +201,7 @@ pub fn verify<R: Read + Seek>(file: &mut R, trust: &Trust) -> Result<Report, Err
     let signer = &checked.signed.signer;
     report.add(Step::Container, None, Ok(Found::default()));
     let signed_at = Some(checked.signed.signing_time);
-    let signature = Found { detail: signer.subject().to_owned(), verdict: None, at: signed_at };
+    let signature = Found { detail: signer.subject().to_owned(), at: signed_at, ..Found::default() };
     report.add(Step::Signature, None, Ok(signature));
 
     // The center's receipts first: they give the time at which everything else is judged.
@@ -225,7 +230,10 @@ pub fn verify<R: Read + Seek>(file: &mut R, trust: &Trust) -> Result<Report, Err
         detail: chain.last().map(|anchor| anchor.subject().to_owned()).unwrap_or_default(),
         verdict: None,
         at: Some(at),
+        chain,
     });
+    let found = chain.as_ref().map(|found| found.chain.clone()).unwrap_or_default();
+    let mut questions = vec![Question { recipient: None, chain: found, at }];
     report.add(Step::SenderChain, None, chain);
 
     for addressee in &checked.exchange.recipients {
@@ -255,10 +263,14 @@ pub fn verify<R: Read + Seek>(file: &mut R, trust: &Trust) -> Result<Report, Err
         }
         for der in &evidence.receiver_receipts {
             let link = examined.receiver(der, code, enc.as_ref(), &sealed);
+            if let Ok(Found { chain, at: Some(at), .. }) = &link {
+                let recipient = Some(code.to_owned());
+                questions.push(Question { recipient, chain: chain.clone(), at: *at });
+            }
             report.add(Step::ReceiverReceipt, Some(code), link);
         }
     }
-    report.add(Step::Revocation, None, Err(Missing::Unknown("revocation-unknown")));
+    status::judge_all(file, &opened.answers, &questions, &mut report)?;
     report.exchange = Some(checked.exchange);
     report.files = checked.files;
     Ok(report)
@@ -302,7 +314,8 @@ impl Examined<'_> {
             }
         }
         let detail = result?.signer.subject().to_owned();
-        Ok((line.clone(), Found { detail, verdict: Some(line.verdict), at: Some(line.arrived) }))
+        let (verdict, at) = (Some(line.verdict), Some(line.arrived));
+        Ok((line.clone(), Found { detail, verdict, at, ..Found::default() }))
     }
 
     fn receiver(
@@ -327,7 +340,7 @@ impl Examined<'_> {
         if !line.label.is_empty() {
             detail = format!("{detail}: {}", line.label);
         }
-        Ok(Found { detail, verdict: Some(line.verdict), at: Some(at) })
+        Ok(Found { detail, verdict: Some(line.verdict), at: Some(at), chain: verified.chain })
     }
 
     fn registration(
@@ -350,6 +363,6 @@ impl Examined<'_> {
             }
             .into());
         }
-        Ok((Found { detail: entry.name, verdict: None, at: None }, entry.enc))
+        Ok((Found { detail: entry.name, ..Found::default() }, entry.enc))
     }
 }

@@ -268,6 +268,15 @@ impl Receipt {
         Ok(self.verified(checked, vec![signer.clone()]))
     }
 
+    /// The signer's certificate and those that travelled along; the signer's standing is not judged.
+    ///
+    /// # Errors
+    /// As [`Receipt::verify`], but for the chain.
+    pub fn certificates(&self, kind: Kind) -> Result<Vec<Certificate>, Error> {
+        let checked = self.check(kind)?;
+        Ok(std::iter::once(checked.signer).chain(checked.certificates).collect())
+    }
+
     /// Everything but the signer's standing.
     fn check(&self, kind: Kind) -> Result<signed::Checked, Error> {
         let checked = signed::check_attached(&self.signed, kind.content_type(), MAX_RECEIPT)?;

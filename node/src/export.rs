@@ -5,7 +5,7 @@
 //! | `ID.asice`, `ID-reduced.asice`, `ID-only-N.asice` | the container as signed: whole, without attachments, for one recipient alone |
 //! | `ID.sealed.p7m`, `ID.sealed-2.p7m` … | the sealed messages, while they are kept |
 //! | `ID.receipt-center-N.der`, `ID.receipt-user-N.der` | receipts of the center, and of the recipients (or ours) |
-//! | `ID.evidence.zip`, `ID-reduced.evidence.zip` … | container, receipts and certificates in one file for `verify` |
+//! | `ID.evidence.zip`, `ID-reduced.evidence.zip` … | container, receipts, certificates and the authorities' answers about them in one file for `verify` |
 //! | `ID/` | the files of the document |
 //!
 //! It reads the state folder itself and needs no running service. Nothing is overwritten.
@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use envelope::container::{self, Limits};
 use envelope::evidence::{self, RecipientEvidence};
+use envelope::receipt::{self, Receipt};
+use envelope::status::Kind;
 use envelope::{Certificate, Digest};
 use serde::Serialize;
 use store::Store;
@@ -101,13 +103,15 @@ pub(crate) fn export(args: &Export, config: Option<&Path>, out: &mut Out) -> Don
         Failure::labelled(exit::NOT_FOUND, label).because(error)
     })?;
     let found = read::find(&store, &args.id).map_err(failed)?;
+    let folder = crate::start::revocation_settings(&settings).folder;
     let exported = match found {
         Found::Document(id) => store
             .document(id)
             .map_err(Error::from)
-            .and_then(|found| outbound(&store, &found.ok_or(Error::Nothing)?, &args.output)),
+            .and_then(|found| outbound(&store, &found.ok_or(Error::Nothing)?, &folder, &args.output)),
         Found::Inbound(row, _) => store.inbound(row).map_err(Error::from).and_then(|found| {
-            inbound(&found.ok_or(Error::Nothing)?, &store, &settings.folders.archive, &args.output)
+            let found = found.ok_or(Error::Nothing)?;
+            inbound(&found, &store, &settings.folders.archive, &folder, &args.output)
         }),
     };
     let exported = exported.map_err(|error| {
@@ -133,11 +137,11 @@ pub(crate) fn export(args: &Export, config: Option<&Path>, out: &mut Out) -> Don
     Ok(exit::OK)
 }
 
-/// Exports a document that we sent.
+/// Exports a document that we sent. `status` is the folder with the authorities' answers.
 ///
 /// # Errors
 /// It was never signed; a target exists; reading or writing fails.
-pub fn outbound(store: &Store, found: &Outgoing, to: &Path) -> Result<Exported, Error> {
+pub fn outbound(store: &Store, found: &Outgoing, status: &Path, to: &Path) -> Result<Exported, Error> {
     if found.containers.is_empty() {
         return Err(Error::Nothing);
     }
@@ -175,7 +179,8 @@ pub fn outbound(store: &Store, found: &Outgoing, to: &Path) -> Result<Exported, 
         let path = export.path(&name);
         let out = export.create(&name)?;
         rewind(&mut file, &path)?;
-        evidence::write(&out, &mut file, length, &recipients, &certificates)?;
+        let mut answers = answers(store, &found.document.id, status, &certificates, &recipients)?;
+        evidence::write(&out, &mut file, length, &recipients, &certificates, &mut answers)?;
         export.done(&name, &out)?;
         // The files once: the whole container comes first.
         if !unpacked {
@@ -187,11 +192,17 @@ pub fn outbound(store: &Store, found: &Outgoing, to: &Path) -> Result<Exported, 
     Ok(export.done)
 }
 
-/// Exports a document that we received, from the archive.
+/// Exports a document that we received, from the archive. `status` is the folder with the authorities' answers.
 ///
 /// # Errors
 /// It was not archived; a target exists; reading or writing fails.
-pub fn inbound(found: &Incoming, store: &Store, archive: &Path, to: &Path) -> Result<Exported, Error> {
+pub fn inbound(
+    found: &Incoming,
+    store: &Store,
+    archive: &Path,
+    status: &Path,
+    to: &Path,
+) -> Result<Exported, Error> {
     let row = &found.inbound;
     if row.archive.is_empty() {
         return Err(Error::Nothing);
@@ -236,7 +247,9 @@ pub fn inbound(found: &Incoming, store: &Store, archive: &Path, to: &Path) -> Re
     let certificates = certificates(&mut file)?;
     rewind(&mut file, &path)?;
     let out = export.create(&name)?;
-    evidence::write(&out, &mut file, length, &[recipient], &certificates)?;
+    let recipients = [recipient];
+    let mut answers = answers(store, &row.offer.document, status, &certificates, &recipients)?;
+    evidence::write(&out, &mut file, length, &recipients, &certificates, &mut answers)?;
     export.done(&name, &out)?;
     rewind(&mut file, &path)?;
     export.unpack(&mut file)?;
@@ -281,6 +294,28 @@ fn certificates(file: &mut File) -> Result<Vec<Certificate>, Error> {
     let mut seen: BTreeSet<Digest> = BTreeSet::new();
     all.retain(|c| seen.insert(*c.sha256()));
     Ok(all)
+}
+
+/// The authorities' answers about the signers of container and receipts: those that were relied on, and those at hand now.
+fn answers(
+    store: &Store,
+    document: &[u8; 16],
+    status: &Path,
+    certificates: &[Certificate],
+    recipients: &[RecipientEvidence],
+) -> Result<Vec<(Kind, File)>, Error> {
+    let mut signers = certificates.to_vec();
+    for der in recipients.iter().flat_map(|r| &r.receiver_receipts) {
+        let receipt = Receipt::from_der(der).and_then(|r| r.certificates(receipt::Kind::Receiver));
+        signers.extend(receipt.unwrap_or_default());
+    }
+    let kept = crate::act::trust::kept(store, document)?;
+    let stored = revocation::stored_for(status, &signers, &kept);
+    let open = |s: &revocation::Stored| {
+        let opened = File::open(&s.path).map(|file| (s.kind, file));
+        opened.map_err(|source| Error::Write { path: s.path.clone(), source })
+    };
+    stored.iter().map(open).collect()
 }
 
 /// Our own containers are not refused for their size.

@@ -236,7 +236,7 @@ fn link(link: &evidence::Link) -> Link {
 /// What the container's reader cannot know: whether there were anchors at all, and which recipients have the other
 /// container.
 fn refine(shown: &mut Link, found: &evidence::Link, exchange: Option<&Exchange>, without_anchors: bool) {
-    if found.step == Step::Revocation && found.mark == Mark::Unknown {
+    if found.step == Step::Revocation && found.label == "revocation-unknown" {
         shown.reason = Reason::of("revocation-not-included", "");
     }
     if without_anchors && found.label == "untrusted" {

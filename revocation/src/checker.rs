@@ -63,7 +63,7 @@ struct Pair<'a> {
 }
 
 /// The places that a certificate names, in the order in which they are asked.
-pub(crate) fn places_of(certificate: &Certificate, issuer: &Certificate) -> Vec<Place> {
+fn places_of(certificate: &Certificate, issuer: &Certificate) -> Vec<Place> {
     let points = certificate.crl_points().iter().filter(|p| !p.partial);
     let lists = points.flat_map(|p| &p.uris).map(|uri| Place::new(Kind::Crl, uri, issuer, None));
     let responders = certificate.ocsp_responders().iter();

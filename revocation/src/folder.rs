@@ -12,8 +12,8 @@
 use crate::error::Error;
 use crate::hex;
 use crate::place::{Key, Place};
-use envelope::Digest;
 use envelope::status::Kind;
+use envelope::{Certificate, Digest};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -135,9 +135,9 @@ pub struct Stored {
     pub path: PathBuf,
 }
 
-/// The answers in a checker's folder that may speak of a chain: the present ones of the places that its certificates
+/// The answers in a checker's folder that may speak of these certificates: the present ones of the places that they
 /// name, and the kept ones with these digests. For the evidence; reads the folder only, and needs no running checker.
-pub fn stored_for(folder: &Path, chains: &[&[envelope::Certificate]], kept: &[Digest]) -> Vec<Stored> {
+pub fn stored_for(folder: &Path, certificates: &[Certificate], kept: &[Digest]) -> Vec<Stored> {
     let mut out: Vec<Stored> = Vec::new();
     let mut add = |kind, path: PathBuf| {
         if path.is_file() && out.iter().all(|s| s.path.file_name() != path.file_name()) {
@@ -150,13 +150,15 @@ pub fn stored_for(folder: &Path, chains: &[&[envelope::Certificate]], kept: &[Di
             add(kind, answer(folder, "answers", kind, digest));
         }
     }
-    for (certificate, issuer) in chains.iter().flat_map(|chain| chain.iter().zip(chain.iter().skip(1))) {
-        for place in crate::checker::places_of(certificate, issuer) {
-            let path = folder.join("places").join(format!("{}.json", hex(&place.key())));
-            let held = fs::read(path).ok().and_then(|json| Place::from_json(&json)).and_then(|p| p.held);
-            if let Some(held) = held {
-                add(place.kind, answer(folder, "answers", place.kind, &held.answer));
-            }
+    let entries = fs::read_dir(folder.join("places")).into_iter().flatten().flatten();
+    for place in entries.filter_map(|e| Place::from_json(&fs::read(e.path()).ok()?)) {
+        let Some(held) = &place.held else { continue };
+        let about = |certificate: &Certificate| match &place.subject {
+            Some(subject) => subject == certificate,
+            None => certificate.crl_points().iter().any(|p| p.uris.contains(&place.url)),
+        };
+        if certificates.iter().any(about) {
+            add(place.kind, answer(folder, "answers", place.kind, &held.answer));
         }
     }
     out

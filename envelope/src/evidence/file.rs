@@ -1,10 +1,11 @@
 //! The evidence file as a ZIP: writing it, and finding what lies in it.
 
-use super::RecipientEvidence;
+use super::{RecipientEvidence, status};
 use crate::error::Error;
 use crate::key::Certificate;
+use crate::status::Kind;
 use crate::{container, hex, receipt, sha256, xml, zip};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::rc::Rc;
 
@@ -17,17 +18,18 @@ const MAX_ENTRIES: usize = 20_000;
 const MAX_RECEIPTS: u64 = 256 * 1024 * 1024;
 
 /// Writes an evidence file around a container of `container_len` bytes. `certificates` are those used beside the ones
-/// that the signatures carry themselves.
+/// that the signatures carry themselves; `answers` are CRLs and OCSP answers as they came.
 ///
 /// # Errors
 /// [`Error::FileChanged`] when the container has another length, [`Error::TooLarge`], [`Error::Argument`],
 /// [`Error::Io`].
-pub fn write(
+pub fn write<A: Read + Seek>(
     out: impl Write,
     mut container: impl Read + Seek,
     container_len: u64,
     recipients: &[RecipientEvidence],
     certificates: &[Certificate],
+    answers: &mut [(Kind, A)],
 ) -> Result<(), Error> {
     let measure = container::measure(&mut container)?;
     if measure.size != container_len {
@@ -85,6 +87,19 @@ pub fn write(
     for (name, bytes) in entries {
         writer.add(&name, bytes)?;
     }
+    let mut written: HashSet<String> = HashSet::new();
+    for (kind, answer) in answers.iter_mut().take(status::MAX_ANSWERS) {
+        answer.seek(SeekFrom::Start(0))?;
+        let measure = container::measure(&mut *answer)?;
+        let name = status::name(*kind, &measure.sha256);
+        if measure.size > status::MAX_ANSWER {
+            return Err(Error::TooLarge { what: "an authority's answer", limit: status::MAX_ANSWER });
+        }
+        if written.insert(name.clone()) {
+            answer.seek(SeekFrom::Start(0))?;
+            writer.stream(&name, measure.size, measure.crc32, &measure.sha256, answer)?;
+        }
+    }
     writer.finish()?;
     Ok(())
 }
@@ -93,6 +108,7 @@ pub fn write(
 pub(super) struct Evidence {
     pub(super) container: (u64, u64),
     pub(super) recipients: Vec<Found>,
+    pub(super) answers: Vec<status::Entry>,
 }
 
 /// What an evidence file has of one recipient. A receipt that several share is in memory once.
@@ -111,7 +127,7 @@ pub(super) fn open<R: Read + Seek>(file: &mut R) -> Result<Evidence, Error> {
     let malformed = |what| Error::ContainerMalformed { what };
     match entries.first() {
         Some(first) if first.name == "mimetype" => {
-            return Ok(Evidence { container: (0, length), recipients: Vec::new() });
+            return Ok(Evidence { container: (0, length), recipients: Vec::new(), answers: Vec::new() });
         }
         Some(first) if first.name == INDEX => {}
         _ => return Err(malformed("neither an evidence file nor a container")),
@@ -131,6 +147,20 @@ pub(super) fn open<R: Read + Seek>(file: &mut R) -> Result<Evidence, Error> {
             return Err(Error::DigestMismatch { name: entry.name.clone() });
         }
         certificates.insert(name.to_owned(), Certificate::from_der(&der)?);
+    }
+
+    let mut answers = Vec::new();
+    let mut buffer = vec![0; 64 * 1024];
+    for entry in &entries {
+        let Some(answer) = status::entry(entry) else { continue };
+        by_name.remove(entry.name.as_str());
+        if entry.size > status::MAX_ANSWER || answers.len() >= status::MAX_ANSWERS {
+            return Err(Error::TooLarge { what: "an authority's answer", limit: status::MAX_ANSWER });
+        }
+        if zip::stream(file, entry, &mut buffer)? != answer.digest {
+            return Err(Error::DigestMismatch { name: entry.name.clone() });
+        }
+        answers.push(answer);
     }
 
     let bytes = zip::load(file, index, xml::MAX_XML)?;
@@ -180,7 +210,7 @@ pub(super) fn open<R: Read + Seek>(file: &mut R) -> Result<Evidence, Error> {
     if let Some(name) = by_name.into_keys().next() {
         return Err(Error::UnlistedEntry { name: name.to_owned() });
     }
-    Ok(Evidence { container: (container.offset, container.size), recipients })
+    Ok(Evidence { container: (container.offset, container.size), recipients, answers })
 }
 
 /// A part of a file as a file of its own.

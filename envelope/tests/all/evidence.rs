@@ -1,4 +1,4 @@
-use crate::common::{AT, PKI, label, run};
+use crate::common::{AT, DAY, PKI, Party, label, params, party, run};
 use crate::container::{described, exchange, unit, write as write_container};
 use crate::receipt::line;
 use envelope::container::Draft;
@@ -6,8 +6,10 @@ use envelope::directory;
 use envelope::evidence::{Mark, RecipientEvidence, Report, Step, TimeSource, Trust, verify, write};
 use envelope::key::SigningKey;
 use envelope::receipt::{ReceiptLine, Verdict, make_center, make_receiver};
+use envelope::status::Kind;
 use envelope::trust::Anchors;
 use std::io::Cursor;
+use std::sync::LazyLock;
 
 fn trust() -> Trust {
     Trust {
@@ -71,6 +73,12 @@ fn story(edit: impl Fn(&mut ReceiptLine)) -> Story {
 }
 
 fn file(story: &Story) -> Vec<u8> {
+    file_with(story, &[])
+}
+
+fn file_with(story: &Story, answers: &[(Kind, Vec<u8>)]) -> Vec<u8> {
+    let mut answers: Vec<_> =
+        answers.iter().map(|(kind, bytes)| (*kind, Cursor::new(bytes.clone()))).collect();
     let mut out = Vec::new();
     let length = story.container.len() as u64;
     write(
@@ -79,6 +87,7 @@ fn file(story: &Story) -> Vec<u8> {
         length,
         &story.recipients,
         std::slice::from_ref(&PKI.xca.cert),
+        &mut answers,
     )
     .unwrap();
     out
@@ -109,7 +118,8 @@ fn a_whole_story_holds_and_shows_what_is_not_known() {
             (Step::ReceiverReceipt, one, Mark::Yes, ""),
             (Step::CenterReceipt, two, Mark::Yes, ""),
             (Step::ReceiverReceipt, two, Mark::Unknown, "receipt-missing"),
-            (Step::Revocation, None, Mark::Unknown, "revocation-unknown"),
+            (Step::Revocation, None, Mark::Unknown, "status-address-missing"),
+            (Step::Revocation, one, Mark::Unknown, "status-address-missing"),
         ]
     );
     assert!(report.holds());
@@ -206,6 +216,91 @@ fn broken_files_are_reports_not_errors() {
         assert!(!report(&bytes[..length], &trust()).holds());
     }
     assert_eq!(marks(&report(b"", &trust())), [(Step::File, None, Mark::No, "container-malformed")]);
-    let short = write(Vec::new(), Cursor::new(b"abc"), 4, &[], &[]);
+    let none: &mut [(Kind, Cursor<Vec<u8>>)] = &mut [];
+    let short = write(Vec::new(), Cursor::new(b"abc"), 4, &[], &[], none);
     assert_eq!(label(short), "file-changed");
+}
+
+/// A sender whose certificate names an address for its status.
+static ADDRESSED: LazyLock<Party> = LazyLock::new(|| {
+    let mut params = params("測試協會", &[rcgen::KeyUsagePurpose::DigitalSignature]);
+    let uris = vec!["http://crl.example/xca.crl".to_owned()];
+    params.crl_distribution_points = vec![rcgen::CrlDistributionPoint { uris }];
+    party(&PKI.xca, &params)
+});
+
+/// A list of the sender's authority, of so many days before (or after) the time relied on, for two days.
+fn list(days: i64, revoked: Option<(i64, rcgen::RevocationReason)>) -> (Kind, Vec<u8>) {
+    let time = |at: i64| {
+        let since = std::time::Duration::from_millis(u64::try_from(at).unwrap());
+        (std::time::SystemTime::UNIX_EPOCH + since).into()
+    };
+    let this = AT + 60_000 + days * DAY;
+    let revoked = revoked.map(|(at, reason)| rcgen::RevokedCertParams {
+        serial_number: rcgen::SerialNumber::from_slice(ADDRESSED.cert.serial()),
+        revocation_time: time(AT + at * DAY),
+        reason_code: Some(reason),
+        invalidity_date: None,
+    });
+    let params = rcgen::CertificateRevocationListParams {
+        this_update: time(this),
+        next_update: time(this + 2 * DAY),
+        crl_number: rcgen::SerialNumber::from(u64::try_from(this).unwrap()),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.into_iter().collect(),
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    (Kind::Crl, params.signed_by(&PKI.xca.issuer).unwrap().der().to_vec())
+}
+
+#[test]
+fn answers_in_the_file_tell_whether_the_sender_was_revoked() {
+    use rcgen::RevocationReason::{CertificateHold, KeyCompromise};
+    let signed = Draft::new(&exchange(), &described(&unit())).unwrap().sign(&ADDRESSED.key, AT).unwrap();
+    let container = write_container(&signed, &unit());
+    let line = ReceiptLine {
+        document: exchange().document,
+        manifest: signed.manifest(),
+        signature: signed.signature(),
+        verdict: Verdict::Accepted,
+        arrived: AT + 60_000,
+        archived: None,
+        ..line("XA00000001", "XA00000002")
+    };
+    let center = make_center(&[line], &PKI.center.key, AT).unwrap().to_der();
+    let to =
+        RecipientEvidence { code: "XA00000002".into(), center_receipts: vec![center], ..Default::default() };
+    let story = Story { container, recipients: vec![to] };
+    let judged = |answers: &[(Kind, Vec<u8>)]| {
+        let report = report(&file_with(&story, answers), &trust());
+        let link = report.links.iter().find(|l| l.step == Step::Revocation).unwrap();
+        assert_eq!(report.holds(), link.mark != Mark::No);
+        (link.mark, link.label)
+    };
+    let yes = (Mark::Yes, "");
+    let unknown = (Mark::Unknown, "revocation-unknown");
+    assert_eq!(judged(&[]), unknown);
+    assert_eq!(judged(&[list(-1, None)]), yes, "in force at the time");
+    assert_eq!(judged(&[list(30, None)]), yes, "issued after it");
+    assert_eq!(judged(&[list(-9, None)]), unknown, "long over by then");
+    assert_eq!(judged(&[list(30, Some((29, KeyCompromise)))]), yes, "revoked later");
+    assert_eq!(judged(&[list(30, Some((-5, KeyCompromise)))]), (Mark::No, "certificate-revoked"));
+    assert_eq!(judged(&[list(-1, Some((-5, CertificateHold)))]), (Mark::No, "certificate-held"));
+    // What came out later counts, in whatever order the answers lie there.
+    let (before, after) = (list(-1, None), list(30, Some((-5, KeyCompromise))));
+    assert_eq!(judged(&[before.clone(), after.clone()]), (Mark::No, "certificate-revoked"));
+    assert_eq!(judged(&[after, before.clone()]), (Mark::No, "certificate-revoked"));
+    let (held, free) = (list(-1, Some((-5, CertificateHold))), list(30, None));
+    assert_eq!(judged(&[free, held]), yes, "a hold that ended");
+    // Another authority's list, a bent one, garbage: as if it were not there.
+    let mut bent = before.clone();
+    let middle = bent.1.len() / 2;
+    bent.1[middle] ^= 1;
+    let garbage = (Kind::Ocsp, b"garbage".to_vec());
+    assert_eq!(judged(&[bent, garbage]), unknown);
+    // Under another name than its digest the file as a whole is wrong.
+    let mut bytes = file_with(&story, &[before.clone()]);
+    let at = bytes.windows(before.1.len()).position(|w| w == before.1).unwrap();
+    bytes[at + 40] ^= 1;
+    assert_eq!(marks(&report(&bytes, &trust())), [(Step::File, None, Mark::No, "container-digest-mismatch")]);
 }

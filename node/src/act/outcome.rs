@@ -6,7 +6,7 @@ use store::journal::{About, NewEntry};
 use store::outbound::{Effect, LineRow, PartRow, VerdictLine, Verdicts};
 
 use super::open::KEY_CHANGED;
-use super::{Step, Tools, directory, link_trouble, store_trouble};
+use super::{Step, Tools, directory, link_trouble, store_trouble, trust};
 use crate::flow::Outcome;
 
 /// Label: a receipt that does not verify, or speaks of something that we did not send.
@@ -94,6 +94,7 @@ fn invalid(detail: impl Into<String>) -> Outcome {
 fn judge(tools: &Tools, bundle: &[u8]) -> Step<(Vec<VerdictLine>, Vec<String>)> {
     let receipt = Receipt::from_der(bundle).map_err(|e| invalid(e.to_string()))?;
     let verified = verify(tools, &receipt)?;
+    believed(tools, &verified)?;
     let (mut right, mut wrong) = (Vec::new(), Vec::new());
     for line in &verified.lines {
         match one_line(tools, &verified, line) {
@@ -118,6 +119,17 @@ fn verify(tools: &Tools, receipt: &Receipt) -> Step<VerifiedReceipt> {
         }
         other => other.map_err(|e| invalid(e.to_string())),
     }
+}
+
+/// A signer that was revoked before what it confirms had even arrived says nothing. What is not known is asked for, so that
+/// the evidence has it; a verdict does not wait for that.
+fn believed(tools: &Tools, verified: &VerifiedReceipt) -> Step<()> {
+    let Some(arrived) = verified.lines.iter().map(|line| line.arrived).min() else { return Ok(()) };
+    let report = tools.revocation.check(&verified.chain, arrived);
+    if let Some(error @ envelope::Error::Revoked { .. }) = report.error() {
+        return Err(invalid(error.to_string()));
+    }
+    verified.lines.iter().try_for_each(|line| trust::keep(tools, line.document, &report))
 }
 
 fn one_line(tools: &Tools, verified: &VerifiedReceipt, line: &ReceiptLine) -> Step<VerdictLine> {

@@ -190,10 +190,10 @@ async fn what_a_document_relied_on_is_kept_as_evidence() {
     running.stop().await;
     let folder = world.dir.path().join("revocation");
     // Present ones by the chain; kept ones by digest even when nothing else is left.
-    assert_eq!(stored_for(&folder, &[&chain], &[]).len(), 2);
+    assert_eq!(stored_for(&folder, &chain, &[]).len(), 2);
     std::fs::remove_dir_all(folder.join("answers")).unwrap();
-    assert_eq!(stored_for(&folder, &[&chain], &[]).len(), 0);
-    let kept = stored_for(&folder, &[&chain], &answers);
+    assert_eq!(stored_for(&folder, &chain, &[]).len(), 0);
+    let kept = stored_for(&folder, &chain, &answers);
     assert_eq!(kept.len(), 2);
     for stored in kept {
         let bytes = std::fs::read(stored.path).unwrap();
