@@ -4,17 +4,19 @@ use crate::error::Severity;
 use crate::matcher::Breach;
 use crate::model::{Cm, Kind};
 use crate::tree::Node;
-use crate::validate::{Said, Validator};
+use crate::validate::{Said, Validator, name_of};
 
 /// An element whose children do not fit.
 #[derive(Clone, Copy)]
 pub(crate) struct Parent<'a, 'd, 'i> {
     pub(crate) node: Node<'d, 'i>,
     pub(crate) name: &'a str,
-    pub(crate) children: &'a [Node<'d, 'i>],
-    pub(crate) names: &'a [&'a str],
-    /// Index of the last child that the model knows.
+    /// It has no child elements.
+    pub(crate) empty: bool,
+    /// Number of the last child that the model knows.
     pub(crate) last_known: Option<usize>,
+    /// One of its children is 機關.
+    pub(crate) office: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -23,7 +25,8 @@ struct Missing<'a> {
     name: &'a str,
     found: &'a str,
     previous: Option<&'a str>,
-    names: &'a [&'a str],
+    empty: bool,
+    office: bool,
     expected: &'a str,
     is_root: bool,
 }
@@ -36,93 +39,97 @@ const fn is_notice(kind: Kind) -> bool {
 }
 
 impl Validator<'_, '_> {
-    pub(crate) fn breach(&mut self, around: &Parent<'_, '_, '_>, breach: Breach, extra_from: &mut usize) {
-        let Parent { node, name: parent, children, names, last_known } = *around;
+    pub(crate) fn breach<'d, 'i>(
+        &mut self,
+        around: &Parent<'_, 'd, 'i>,
+        breach: Breach<Node<'d, 'i>>,
+        extra_from: &mut usize,
+    ) {
+        let Parent { node, name: parent, empty, last_known, office } = *around;
         let is_root = node.parent_element().is_none();
         match breach {
             Breach::Missing { before, names: missing, after } => {
-                let next = before.and_then(|child| children.get(child));
-                let at = next.map_or_else(|| end_tag(node), |child| child.range().start);
-                let found = before.and_then(|child| names.get(child)).copied().unwrap_or_default();
-                let previous = after.and_then(|child| names.get(child)).copied();
+                let at = before.map_or_else(|| end_tag(node), |child| child.range().start);
+                let found = before.map(name_of).unwrap_or_default();
+                let previous = after.map(name_of);
                 let choice = if previous.is_none() { self.first_names(parent) } else { String::new() };
                 for (number, name) in missing.into_iter().enumerate() {
                     let expected = if number == 0 && !choice.is_empty() { &choice } else { name };
                     self.missing(
                         node,
                         at,
-                        &Missing { parent, name, found, previous, names, expected, is_root },
+                        &Missing { parent, name, found, previous, empty, office, expected, is_root },
                     );
-                    if names.is_empty() && is_root {
+                    if empty && is_root {
                         break; // an empty document is said once
                     }
                 }
             }
             Breach::Order { child, expected } => {
-                let place = self.place(parent, names, child).unwrap_or_else(|| expected.join(" | "));
-                if let (Some(child), Some(name)) = (children.get(child), names.get(child)) {
-                    let said = Said {
-                        label: "element-order",
-                        severity: Severity::Warning,
-                        message: format!("{name} stands at the wrong place in {parent}"),
-                        found: name,
-                        expected: place,
-                    };
-                    self.say(*child, child.range().start, said);
-                }
+                let name = name_of(child);
+                let said = Said {
+                    label: "element-order",
+                    severity: Severity::Warning,
+                    message: format!("{name} stands at the wrong place in {parent}"),
+                    found: name,
+                    expected: self.place(node, name).unwrap_or_else(|| expected.join(" | ")),
+                };
+                self.say(child, child.range().start, said);
             }
             Breach::Repeated { child, expected } => {
-                if let (Some(child), Some(name)) = (children.get(child), names.get(child)) {
-                    let (label, severity) = if *name == "正本" {
-                        ("original-repeated", Severity::Warning)
-                    } else {
-                        ("element-repeated", Severity::Error)
-                    };
-                    let said = Said {
-                        label,
-                        severity,
-                        message: format!("{name} occurs again in {parent}"),
-                        found: name,
-                        expected: expected.join(" | "),
-                    };
-                    self.say(*child, child.range().start, said);
-                }
+                let name = name_of(child);
+                let (label, severity) = if name == "正本" {
+                    ("original-repeated", Severity::Warning)
+                } else {
+                    ("element-repeated", Severity::Error)
+                };
+                let said = Said {
+                    label,
+                    severity,
+                    message: format!("{name} occurs again in {parent}"),
+                    found: name,
+                    expected: expected.join(" | "),
+                };
+                self.say(child, child.range().start, said);
             }
             Breach::Foreign { child, expected } => {
-                let (Some(node), Some(name)) = (children.get(child), names.get(child)) else { return };
-                let (label, message) = match *name {
+                let name = name_of(child);
+                let (label, message) = match name {
                     "地址" if is_root && is_notice(self.grammar.kind()) => {
                         ("address-in-notice", "a notice has no 地址".to_owned())
                     }
                     "機關" if is_root && self.grammar.kind() == Kind::Memo => {
                         ("sender-form", "the sender of a 簽 is 發文機關 or 單位".to_owned())
                     }
-                    _ if is_root && last_known.is_some_and(|last| last < child) => {
-                        *extra_from = node.range().start.min(*extra_from);
+                    _ if is_root && last_known.is_some_and(|last| last < child.number()) => {
+                        *extra_from = child.range().start.min(*extra_from);
                         ("element-extra", format!("{name} follows the last element of {parent}"))
                     }
                     _ => {
                         if self.grammar.rule(name).is_some() {
-                            self.unexpected(*node, parent, &expected.join(" | "));
+                            self.unexpected(child, parent, &expected.join(" | "));
                         }
                         return;
                     }
                 };
                 let expected = expected.join(" | ");
                 let said = Said { label, severity: Severity::Warning, message, found: name, expected };
-                self.say(*node, node.range().start, said);
+                self.say(child, child.range().start, said);
             }
         }
     }
 
     /// Between which of the elements that are there a misplaced one belongs, as `after A, before B`; `None` where entries
     /// repeat, so that no one place is the right one.
-    fn place(&self, parent: &str, names: &[&str], child: usize) -> Option<String> {
-        let Cm::Seq(parts) = self.grammar.content(parent)? else { return None };
-        let name = names.get(child).filter(|_| names.len() <= MANY)?;
+    fn place(&self, parent: Node<'_, '_>, name: &str) -> Option<String> {
+        let Cm::Seq(parts) = self.grammar.content(name_of(parent))? else { return None };
+        let names = || parent.children().filter(Node::is_element).map(name_of);
+        if names().nth(MANY).is_some() {
+            return None;
+        }
         let rank = |wanted: &str| parts.iter().position(|part| part.names(wanted));
         let own = rank(name)?;
-        let ranks = || names.iter().filter_map(|name| Some((rank(name)?, *name)));
+        let ranks = || names().filter_map(|name| Some((rank(name)?, name)));
         let after = ranks().filter(|(rank, _)| *rank < own).max_by_key(|(rank, _)| *rank);
         let before = ranks().filter(|(rank, _)| *rank > own).min_by_key(|(rank, _)| *rank);
         let parts = [("after", after), ("before", before)];
@@ -136,20 +143,20 @@ impl Validator<'_, '_> {
     }
 
     fn missing(&mut self, node: Node<'_, '_>, at: usize, missing: &Missing<'_>) {
-        let Missing { parent, name, found, previous, names, expected, is_root } = *missing;
+        let Missing { parent, name, found, previous, empty, office, expected, is_root } = *missing;
         let kind = self.grammar.kind();
         let detail_again =
             matches!(previous, None | Some("含附件" | "內含本文與附件之可攜式文件檔名" | "本別"));
         let (label, severity) = match name {
-            _ if parent == "正本" && names.is_empty() => ("original-empty", Severity::Warning),
-            _ if kind == Kind::Roster && is_root && names.is_empty() => ("roster-empty", Severity::Warning),
+            _ if parent == "正本" && empty => ("original-empty", Severity::Warning),
+            _ if kind == Kind::Roster && is_root && empty => ("roster-empty", Severity::Warning),
             _ if kind == Kind::Roster && is_root && found == "含附件" && detail_again => {
                 if name == "機關代碼" {
                     return; // one report for the whole missing entry
                 }
                 ("roster-dangling", Severity::Warning)
             }
-            "發文機關" | "單位" if kind == Kind::Memo && is_root && names.contains(&"機關") => return,
+            "發文機關" | "單位" if kind == Kind::Memo && is_root && office => return,
             "發文字號" if is_root => ("number-missing", Severity::Warning),
             "開會時間" | "會勘時間" if is_root => ("time-missing", Severity::Warning),
             "機關代碼" if kind == Kind::Memo => ("code-missing", Severity::Warning),

@@ -51,7 +51,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Undecodable> {
     if let Some(rest) = bytes.strip_prefix(b"\xEF\xBB\xBF") {
         let declared = declared_encoding(rest);
         let lies = declared.as_deref().is_some_and(|name| named(name) != Some(Encoding::Utf8));
-        let text = std::str::from_utf8(rest).map_err(|error| not_utf8(rest, error))?;
+        let text = utf8(rest).map_err(|error| not_utf8(rest, error))?;
         return Ok(Decoded {
             text: text.into(),
             encoding: Encoding::Utf8,
@@ -67,7 +67,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Undecodable> {
     }
     let declared = declared_encoding(bytes);
     let meant = declared.as_deref().and_then(named);
-    match std::str::from_utf8(bytes) {
+    match utf8(bytes) {
         Ok(text) => {
             let encoding = match meant {
                 Some(Encoding::Cp950) if bytes.is_ascii() => Encoding::Cp950,
@@ -97,6 +97,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Undecodable> {
             Err(_) => Err(not_utf8(bytes, error)),
         },
     }
+}
+
+/// The quick check first; where it fails, the one that says where.
+fn utf8(bytes: &[u8]) -> Result<&str, std::str::Utf8Error> {
+    simdutf8::basic::from_utf8(bytes).or_else(|_| std::str::from_utf8(bytes))
 }
 
 fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> Undecodable {

@@ -53,7 +53,11 @@ pub(crate) fn letter(kind: Kind, root: Node<'_, '_>, entities: &Entities<'_>) ->
 
 pub(crate) fn roster(root: Node<'_, '_>) -> Roster {
     let entities = Entities::new();
-    Roster { lines: Taker::new(&entities).lines(root) }
+    let taker = Taker::new(&entities);
+    let lines = taker.lines(root);
+    let mut extra = Vec::new();
+    taker.leftovers(root, &mut extra);
+    Roster { lines, extra }
 }
 
 /// All text in an element; its attributes' values if there is none.
@@ -346,13 +350,13 @@ impl Taker<'_> {
 
     /// The depth of this recursion is bounded by `Limits::depth`.
     fn items(&self, node: Node<'_, '_>) -> Vec<Item> {
-        elements(node)
-            .filter(|(name, _)| *name == "條列")
-            .map(|(_, node)| Item {
-                marker: node.attribute("序號").unwrap_or_default().to_owned(),
-                text: self.child_text(node, "文字"),
-                items: self.items(node),
-            })
-            .collect()
+        let parts = || elements(node).filter(|(name, _)| *name == "條列").map(|(_, part)| part);
+        let mut items = Vec::with_capacity(parts().count()); // often one, where a vector would take room for four
+        items.extend(parts().map(|node| Item {
+            marker: node.attribute("序號").unwrap_or_default().to_owned(),
+            text: self.child_text(node, "文字"),
+            items: self.items(node),
+        }));
+        items
     }
 }

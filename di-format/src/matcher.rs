@@ -20,17 +20,17 @@ pub(crate) struct Automaton {
     nullable: bool,
 }
 
-/// Where a list of children leaves its model.
+/// Where a list of children leaves its model; `C` is what stands for a child, such as its index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Breach {
-    /// Elements are missing before the child with this index, or at the end (`None`).
-    Missing { before: Option<usize>, names: Vec<&'static str>, after: Option<usize> },
+pub(crate) enum Breach<C> {
+    /// Elements are missing before this child, or at the end (`None`); `after` is the last child that fitted.
+    Missing { before: Option<C>, names: Vec<&'static str>, after: Option<C> },
     /// The child is part of the model but stands at the wrong place.
-    Order { child: usize, expected: Vec<&'static str> },
+    Order { child: C, expected: Vec<&'static str> },
     /// The child was there already and may not be repeated.
-    Repeated { child: usize, expected: Vec<&'static str> },
+    Repeated { child: C, expected: Vec<&'static str> },
     /// The model has no such child at all.
-    Foreign { child: usize, expected: Vec<&'static str> },
+    Foreign { child: C, expected: Vec<&'static str> },
 }
 
 struct Part {
@@ -153,12 +153,17 @@ impl Automaton {
     /// Every place where the children leave the model, and true, or about `limit` of them and false.
     ///
     /// Wrong children are passed over, missing ones supposed to be there.
-    pub(crate) fn breaches(&self, children: &[&str], limit: usize) -> (Vec<Breach>, bool) {
+    pub(crate) fn breaches<'n, C: Copy>(
+        &self,
+        children: impl Iterator<Item = (C, &'n str)>,
+        limit: usize,
+    ) -> (Vec<Breach<C>>, bool) {
         let mut breaches = Vec::new();
+        let mut moved = Vec::new();
         let mut state = None;
         let mut after = None;
         let mut seen: Set = 0;
-        for (child, name) in children.iter().enumerate() {
+        for (child, name) in children {
             if breaches.len() >= limit {
                 return (breaches, false);
             }
@@ -183,6 +188,7 @@ impl Automaton {
                     Breach::Repeated { child, expected }
                 } else {
                     seen |= named;
+                    moved.push(name);
                     Breach::Order { child, expected }
                 });
                 continue;
@@ -196,13 +202,6 @@ impl Automaton {
             breaches.push(Breach::Missing { before: None, names, after });
         }
         // what is only at the wrong place is not missing
-        let moved: Vec<&str> = breaches
-            .iter()
-            .filter_map(|breach| match breach {
-                Breach::Order { child, .. } => children.get(*child).copied(),
-                _ => None,
-            })
-            .collect();
         if !moved.is_empty() {
             breaches.retain_mut(|breach| match breach {
                 Breach::Missing { names, .. } => {
@@ -273,10 +272,10 @@ mod tests {
     use super::*;
     use crate::model::{Edition, Kind, grammar};
 
-    fn breaches(kind: Kind, element: &str, children: &str) -> Vec<Breach> {
+    fn breaches(kind: Kind, element: &str, children: &str) -> Vec<Breach<usize>> {
         let children: Vec<&str> = children.split_whitespace().collect();
         let rule = grammar(kind, Edition::E104).rule(element).unwrap();
-        let (breaches, complete) = rule.automaton.breaches(&children, 100);
+        let (breaches, complete) = rule.automaton.breaches(children.iter().copied().enumerate(), 100);
         assert!(complete);
         assert_eq!(breaches.is_empty(), rule.automaton.matches(children.iter().copied()), "{children:?}");
         breaches
@@ -343,8 +342,8 @@ mod tests {
         let children = vec!["全銜"; 1_000_000];
         let rule = grammar(Kind::Letter, Edition::E104).rule("正本").unwrap();
         assert!(rule.automaton.matches(children.iter().copied()));
-        assert_eq!(rule.automaton.breaches(&children, 100), (vec![], true));
+        assert_eq!(rule.automaton.breaches(children.iter().copied().enumerate(), 100), (vec![], true));
         let wrong = vec!["職稱"; 1_000_000];
-        assert_eq!(rule.automaton.breaches(&wrong, 100).0.len(), 100);
+        assert_eq!(rule.automaton.breaches(wrong.iter().copied().enumerate(), 100).0.len(), 100);
     }
 }

@@ -155,18 +155,23 @@ impl Validator<'_, '_> {
                 let bare = self.bare_text(node, name, rule);
                 let elements = || node.children().filter(Node::is_element);
                 if !rule.automaton.matches(elements().map(name_of)) {
-                    let children: Vec<Node<'_, '_>> = elements().collect();
-                    let names: Vec<&str> = children.iter().copied().map(name_of).collect();
-                    let last_known = names.iter().rposition(|name| rule.automaton.knows(name));
-                    let parent = Parent { node, name, children: &children, names: &names, last_known };
-                    let (breaches, complete) = rule.automaton.breaches(&names, self.findings.limit.max(64));
+                    let named = elements().map(|child| (child, name_of(child)));
+                    let known = named.clone().filter(|(_, name)| rule.automaton.knows(name));
+                    let parent = Parent {
+                        node,
+                        name,
+                        empty: elements().next().is_none(),
+                        last_known: known.last().map(|(child, _)| child.number()),
+                        office: named.clone().any(|(_, name)| name == "機關"),
+                    };
+                    let (breaches, complete) = rule.automaton.breaches(named, self.findings.limit.max(64));
                     if !complete {
                         self.findings.more = true;
                         self.findings.worst = self.findings.worst.max(Some(Severity::Error));
                     }
                     for breach in breaches {
                         if let Breach::Missing { .. } = breach
-                            && names.is_empty()
+                            && parent.empty
                             && bare
                         {
                             continue; // said already: the text stands for the elements

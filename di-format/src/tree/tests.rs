@@ -74,7 +74,7 @@ fn element(node: roxmltree::Node<'_, '_>, said: &mut String) {
                 let text = child.text().unwrap();
                 // its range is that of its first part only
                 let next = child.next_sibling().map(|next| next.range().start);
-                let end = next.unwrap_or(node.range().end);
+                let end = next.unwrap_or_else(|| node.range().end);
                 let section = source[child.range().start..end].contains("<![CDATA[");
                 match &mut run {
                     Some(run) => run.push_str(text),
