@@ -27,6 +27,7 @@ mod doctype;
 mod error;
 mod extract;
 pub mod fields;
+mod file_name;
 mod finding;
 mod foreign;
 mod letter;
@@ -44,8 +45,9 @@ pub mod write;
 pub use companions::{Companion, Role};
 pub use crosscheck::{Names, cross_check};
 pub use decode::Encoding;
-pub use doctype::{Entity, Notation, check_file_name};
+pub use doctype::{Entity, Notation};
 pub use error::{Class, Error, LABELS, Problem, Severity};
+pub use file_name::check_file_name;
 pub use foreign::{OTHER_ROOTS, OTHER_STARTS};
 pub use letter::{
     Attachments, Classification, ContactPerson, Entry, Extra, Item, Letter, Name, Number, Opinion, Paragraph,

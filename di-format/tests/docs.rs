@@ -288,3 +288,48 @@ fn the_samples_get_the_verdicts_that_are_explained() {
         assert!(!ours || explained.contains(&name), "{name} is not explained");
     }
 }
+
+/// The mistakes of the page, made in its own letter: where each is found, and the verdict.
+#[test]
+fn mistakes_are_found_where_the_page_says() {
+    let page = page();
+    let examples = examples(&page);
+    let text = &examples.iter().find(|one| one.0 == "1150000123.di").unwrap().1;
+    let line = |start: &str| format!("{}\n", text.lines().find(|line| line.starts_with(start)).unwrap());
+    let date = line("<發文日期>");
+    let moved = text.replace(&date, "").replace("<速別", &format!("{date}<速別"));
+    let half: String = text.chars().take(text.chars().count() / 2).collect();
+    let cases: Vec<(&str, String)> = vec![
+        ("忘了主旨", text.replace(&line("<主旨>"), "")),
+        ("發文日期放到發文字號後面", moved),
+        ("<主旨>檢送…</主旨>", text.replace("<主旨><文字>", "<主旨>").replace("</文字></主旨>", "</主旨>")),
+        ("<速別 代碼=\"急件\"/>", text.replace("普通件", "急件")),
+        ("<速別>普通件</速別>", text.replace("<速別 代碼=\"普通件\"/>", "<速別>普通件</速別>")),
+        ("<密等 代碼=\"普通\"/>", text.replace("<密等/>", "<密等 代碼=\"普通\"/>")),
+        ("附件名=\"ATTCH2\"", text.replace("附件名=\"ATTCH1\"", "附件名=\"ATTCH2\"")),
+        ("忘了 <!NOTATION _X …>", text.replace(&line("<!NOTATION _X"), "")),
+        ("A&B", text.replace("檢送「", "檢送 A&B「")),
+        ("少了 </主旨>", text.replace("</主旨>", "")),
+        ("根元素寫成〈書函〉", text.replace("<函>", "<書函>").replace("</函>", "</書函>")),
+        ("請&nbsp;查照", text.replace("請查照", "請&nbsp;查照")),
+        ("檔案被截斷", half),
+        ("中華民國115年2月30日", text.replace("1月2日", "2月30日")),
+        ("<正本>甲機關</正本>", text.replace("<正本><全銜>甲機關</全銜>", "<正本>甲機關")),
+        ("SYSTEM 寫了路徑", text.replace("plan.pdf", "C:\\公文\\plan.pdf")),
+    ];
+    let rows: Vec<Vec<String>> = rows(&page, "mistakes");
+    assert_eq!(rows.len(), cases.len());
+    for (cells, (name, text)) in rows.iter().zip(cases) {
+        assert_eq!(cells[0], name);
+        let reading = read(text.as_bytes(), &Limits::default());
+        let first = &reading.problems[0];
+        let exit = match reading.verdict {
+            Verdict::Valid | Verdict::Tolerated => "0",
+            Verdict::Invalid => "1",
+            Verdict::Unreadable => "2",
+        };
+        let place = format!("{}:{}　", first.line, first.column);
+        assert!(cells[1].starts_with(&place), "{name}: {place} {first}");
+        assert_eq!(cells[2], exit, "{name}: {first}");
+    }
+}

@@ -156,6 +156,24 @@ fn every_kind_is_recognised_in_every_edition() {
 }
 
 #[test]
+fn attachments_go_along_unless_it_is_said_in_every_edition() {
+    for (file, edition, said) in [
+        ("good/roster-91.sw", "91", [Some(true), Some(false)]),
+        ("good/roster-93.sw", "93", [Some(true), Some(false)]),
+        ("good/roster-97.sw", "97", [Some(true), None]),
+        ("good/roster-99.sw", "99", [None, Some(false)]),
+    ] {
+        let reading = read(&std::fs::read(vectors().join(file)).unwrap(), &Limits::default());
+        assert_eq!(reading.edition.unwrap().as_str(), edition);
+        let roster = reading.roster.unwrap();
+        let lines: Vec<_> = roster.lines.iter().map(|line| line.attachments).collect();
+        assert_eq!(lines, said, "{file}");
+        let boxes: Vec<_> = roster.mailboxes().iter().map(|one| one.attachments).collect();
+        assert_eq!(boxes, said.map(|word| word.unwrap_or(true)), "{file}");
+    }
+}
+
+#[test]
 fn every_category_of_a_letter() {
     let text = std::fs::read_to_string(vectors().join("good/letter-inline.di")).unwrap();
     let grammar = model::grammar(Kind::Letter, Edition::E104);
