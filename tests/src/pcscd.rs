@@ -5,6 +5,10 @@
 //! descriptor 3 and becomes pcscd. Its clients find it by [`Pcscd::environment`], which a test gives to the processes
 //! that it starts and never to itself.
 
+mod watch;
+
+pub use watch::{Line, Watch, hints};
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -95,19 +99,15 @@ impl Pcscd {
     /// Pushes `card` into a slot, 0 or 1, and waits until the service has noticed and powered it.
     ///
     /// # Panics
-    /// If the card is in a reader already, or the service does not notice.
+    /// If a card is in the slot, the card is in a reader already, or the service does not notice.
     pub fn insert(&self, card: &VirtualCard, slot: u16) {
+        // Pulled and back before the service looked again, it would never have gone, which no hand can do.
+        let reader = format!("{} 00 {slot:02}", self.name);
+        Watch::start(self.environment(), Some(&reader)).until("card-absent");
         let before = card.counts().resets;
-        let noticed = |longest| {
-            card.insert(self.port(slot));
-            card.wait(longest, |counts| counts.resets > before)
-        };
-        if noticed(Duration::from_secs(3)) {
-            return;
-        }
-        // pulled in the middle of an operation and back before the driver looked again: to it the card never went
-        card.remove();
-        assert!(noticed(DEADLINE), "pcscd does not notice the card:\n{}", self.log());
+        card.insert(self.port(slot));
+        let noticed = card.wait(DEADLINE, |counts| counts.resets > before);
+        assert!(noticed, "pcscd does not notice the card:\n{}", self.log());
     }
 
     /// What a process needs in its environment to talk to this service, and OpenSC to find its settings.
