@@ -21,6 +21,7 @@ use crate::parts::Parts;
 
 pub mod answer;
 pub mod directory;
+pub mod expiry;
 pub mod fetch;
 mod link;
 pub mod open;

@@ -87,6 +87,7 @@ pub fn overview(
 /// Whose node it is, for [`overview`].
 #[derive(Debug, Clone, Copy)]
 pub struct Party<'a> {
+        certificates: read::certificates(store)?,
     /// Organisation code.
     pub code: &'a str,
     /// Organisation name.

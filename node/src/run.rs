@@ -42,6 +42,8 @@ const PROBE: i64 = 15_000;
 /// The same for certificates, where an answer that comes is noticed at once.
 const TRUST: i64 = 60_000;
 /// How long jobs may take to end at a stop, and how long to record that they were cut off.
+/// Between two looks at the certificates' ends, milliseconds.
+const VALIDITY: i64 = 6 * 3_600_000;
 const GRACE: Duration = Duration::from_secs(4);
 /// How long until what is still away is told again, ms.
 const TELL_AGAIN: i64 = 3_600_000;
@@ -107,6 +109,8 @@ pub(crate) struct Run {
     /// To be looked at again then, although no row says so.
     soon: Option<i64>,
     /// A row that the process died in twice runs alone, so that no neighbour is suspected with it.
+    /// When the certificates' ends are looked at next; `None` while that runs.
+    validity: Option<i64>,
     alone: bool,
     quiet: bool,
     pumps: Pumps,
@@ -146,6 +150,7 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
         notes_not_before: 0,
         soon: None,
         alone: false,
+        validity: Some(0),
         quiet: false,
         pumps: Pumps::default(),
         jobs: JoinSet::new(),
@@ -193,6 +198,7 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
         }
     }
     run.end().await;
+                run.validity = run.validity.map(|at| at.min(now() + TRUST));
 }
 
 /// Every label with which rows wait for these.
@@ -361,6 +367,10 @@ impl Run {
                     None => return Ok(()),
                     Some(Some(most)) if candidate.size > most => continue,
                     Some(_) => {}
+        if self.validity.is_some_and(|at| at <= facts.now) {
+            self.validity = None;
+            self.spawn(Work::Validity);
+        }
                 }
                 if self.may_begin(&candidate) {
                     begun += 1;
@@ -571,14 +581,25 @@ impl Run {
         if !self.busy.is_empty() {
             // Soon enough: every job that ends has its lane looked at, what has become due included.
             return BUSY;
+            job::Ticket::Validity => self.validity = Some(now() + self.until_validity(end.failed)),
         }
         let due = self.tools.store.next_due().ok().flatten();
         let probe = self.away.values().copied().min();
         let notes = self.dirty.notes.then_some(self.notes_after.max(self.notes_not_before));
-        let next = [due, probe, notes, self.soon, self.pumps.next(now)].into_iter().flatten().min();
+        let next = [due, probe, notes, self.soon, self.validity, self.pumps.next(now)].into_iter().flatten().min();
         let Some(next) = next else { return LOOK };
         // What is due and was not begun waits for a place or for an event, not for the time.
         let wait = u64::try_from(next.saturating_sub(now)).unwrap_or(0).max(100);
         Duration::from_millis(wait).min(LOOK)
     }
 }
+    /// Certificates are looked at four times a day, and when our own ends.
+    fn until_validity(&self, failed: bool) -> i64 {
+        if failed {
+            return TRUST;
+        }
+        let own = self.tools.parts.sign.certificate().map(|own| own.not_after().saturating_add(1_000));
+        let ends = own.map_or(i64::MAX, |at| at.saturating_sub(now()));
+        if ends > 0 { ends.min(VALIDITY) } else { VALIDITY }
+    }
+

@@ -123,6 +123,19 @@ impl Store {
         self.read("reading a value", |conn| get(conn, key))
     }
 
+    /// Every value set before whose key begins with `prefix`, by key.
+    ///
+    /// # Errors
+    /// Those of reading the database.
+    pub fn metas(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        self.read("reading values", |conn| {
+            let sql = "SELECT key, value FROM meta WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key";
+            let mut statement = conn.prepare_cached(sql)?;
+            let rows = statement.query_map([prefix], |r| Ok((r.get(0)?, r.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// Stores notices of the center and moves their cursor. Known numbers are left as they are; returns how many were
     /// new.
     pub fn announced(&self, notices: Vec<Announcement>, at: i64) -> Ticket<u32> {

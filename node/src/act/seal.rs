@@ -255,6 +255,7 @@ fn make(
             sealing.parts.push(part);
             for (code, entry) in members {
                 directory::keep(tools, &entry.enc)?;
+                super::expiry::used(tools, code, &entry.enc)?;
                 placed.insert(code.clone(), (plan.variant, group, *entry.enc.sha256()));
             }
         }

@@ -90,16 +90,34 @@ fn own_chain(tools: &Tools, now: i64) -> Step<Vec<Certificate>> {
     }
 }
 
+/// Why nothing can be signed with our own certificate at present, if so.
+pub(crate) fn own_trouble_label(tools: &Tools, now: i64) -> Option<&'static str> {
+    let own = tools.parts.sign.certificate().ok()?;
+    let judged = chain(&own, &tools.parts.sign.chain(), &tools.parts.anchors, Purpose::Sign, now);
+    match judged.map(|chain| tools.revocation.check(&chain, now)) {
+        Err(error) => Some(own_label(&error)),
+        Ok(report) => match report.error() {
+            Some(error @ (envelope::Error::Revoked { .. } | envelope::Error::Held { .. })) => {
+                Some(own_label(error))
+            }
+            other => other.map(envelope::Error::label),
+        },
+    }
+}
+
 /// Waited for: a person puts another card or certificate in.
 fn own_fault(error: &envelope::Error) -> Outcome {
-    let label = match error {
+    Outcome::Fault(Fault::waiting(Why::Certificate, own_label(error), error.to_string()))
+}
+
+const fn own_label(error: &envelope::Error) -> &'static str {
+    match error {
         envelope::Error::Expired { .. } => OWN_EXPIRED,
         envelope::Error::NotYetValid { .. } => OWN_NOT_YET,
         envelope::Error::Revoked { .. } => OWN_REVOKED,
         envelope::Error::Held { .. } => OWN_HELD,
         _ => OWN_UNUSABLE,
-    };
-    Outcome::Fault(Fault::waiting(Why::Certificate, label, error.to_string()))
+    }
 }
 
 fn own_may_sign(report: &Report) -> Step<()> {

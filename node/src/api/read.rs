@@ -188,6 +188,14 @@ pub fn find(store: &Store, name: &str) -> Result<Found, Error> {
     found.first().copied().ok_or_else(|| Error::NotFound(name.to_owned()))
 }
 
+/// How long our certificates and those of our recipients still last, as it was looked at last; the days by the clock now.
+pub(crate) fn certificates(store: &Store) -> Result<Vec<super::view::Validity>, Error> {
+    let mut list = crate::act::expiry::listed(store)?;
+    let now = crate::cli::now();
+    list.iter_mut().for_each(|one| one.days_left = Some(one.days(now)));
+    Ok(list)
+}
+
 /// How many stand where, for the overview.
 ///
 /// # Errors

@@ -109,10 +109,77 @@ pub struct Overview {
 
 /// So many documents in one state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    /// How long certificates still last: ours first, then the recipients' that end first.
+    #[serde(default)]
+    pub certificates: Vec<Validity>,
 pub struct Count {
     /// `out` or `in`.
     #[serde(rename = "box")]
     pub kind: String,
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Ours: signs.
+    Sign,
+    /// Ours: opens what arrives.
+    Decrypt,
+    /// A recipient's: is sealed to.
+    Encrypt,
+}
+
+/// How long a certificate still lasts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validity {
+    /// The recipient's mailbox code; absent for ours.
+    pub code: Option<String>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Subject.
+    pub subject: String,
+    /// Serial number in hexadecimal.
+    pub serial: String,
+    /// SHA-256 of the certificate in hexadecimal.
+    pub sha256: String,
+    /// The end of its validity.
+    #[serde(with = "time")]
+    pub not_after: i64,
+    /// Whole days until then; negative when it is over.
+    #[serde(default)]
+    pub days_left: Option<i64>,
+    /// Why it cannot be used at present, if so.
+    #[serde(default)]
+    pub reason: Option<Reason>,
+}
+
+impl Validity {
+    /// Whole days left at `now` (Unix milliseconds); negative when it is over.
+    #[must_use]
+    pub const fn days(&self, now: i64) -> i64 {
+        self.not_after.saturating_sub(now).div_euclid(86_400_000)
+    }
+
+    /// Whose and what for, in Chinese.
+    #[must_use]
+    pub fn of(&self) -> String {
+        match (&self.code, self.purpose) {
+            (None, Purpose::Sign) => "本機關簽章憑證".to_owned(),
+            (None, _) => "本機關加密憑證".to_owned(),
+            (Some(code), _) => format!("收文機關 {code} 的加密憑證"),
+        }
+    }
+
+    /// In one line, for journal and status.
+    #[must_use]
+    pub fn to_line(&self, now: i64) -> String {
+        let end = crate::cli::Civil::local().minute(self.not_after);
+        match self.days(now) {
+            days if days < 0 => format!("{}已於 {end} 到期", self.of()),
+            days => format!("{}剩 {days} 日，於 {end} 到期", self.of()),
+        }
+    }
+}
+
     /// Stable name.
     pub state: String,
     /// In Chinese.

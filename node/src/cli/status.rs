@@ -195,11 +195,54 @@ fn heading(overview: &Overview, civil: &Civil) -> String {
             text.push('\n');
         }
     }
+    if let Some(card) = &overview.card {
+        text.push_str(&card_line(card, civil));
+    }
+    text.push_str(&validity(overview));
     if overview.held > 0 {
         text.push_str(&format!("暫停中、等人決定：{} 件\n", overview.held));
     }
     if overview.unreported > 0 {
         text.push_str(&format!("尚未送達交換中心的回條：{} 份\n", overview.unreported));
+    }
+    text
+}
+
+/// The card in one line, with what to do below it where something is to be done.
+fn card_line(card: &Card, civil: &Civil) -> String {
+    let number =
+        card.token.as_ref().map(|token| format!("，卡號 {}", plain(&token.serial))).unwrap_or_default();
+    let since = card.since.map(|at| format!("，自 {}", civil.minute(at))).unwrap_or_default();
+    let mut text = format!("憑證 IC 卡：{}{number}{since}\n", card.word);
+    if let Some(reason) = &card.reason {
+        if !reason.detail.is_empty() {
+            text.push_str(&format!("　　{}\n", plain(&reason.detail)));
+        }
+        text.push_str(&format!("　　處理：{}\n", reason.remedy));
+    }
+    text
+}
+
+/// What cannot be used, and what ends within 90 days; ours always.
+fn validity(overview: &Overview) -> String {
+    let now = now();
+    let mut text = String::new();
+    let mut more = 0;
+    for one in &overview.certificates {
+        let near = one.reason.is_some() || one.days(now) < 90;
+        if one.code.is_some() && (!near || text.lines().count() >= 12) {
+            more += usize::from(near);
+            continue;
+        }
+        let mark = if near { "！" } else { "" };
+        text.push_str(&format!("{mark}{}", one.to_line(now)));
+        if let Some(reason) = &one.reason {
+            text.push_str(&format!("；{}\n　　處理：{}", reason.what, reason.remedy));
+        }
+        text.push('\n');
+    }
+    if more > 0 {
+        text.push_str(&format!("另有 {more} 個收文機關的憑證將於 90 日內到期（--json 全部列出）\n"));
     }
     text
 }

@@ -24,6 +24,8 @@ pub(crate) enum Work {
     Report(Box<ReceiptRow>),
     Deliver(Vec<InboundRow>),
     Notes(Vec<DocumentRow>),
+    /// How long certificates still last.
+    Validity,
     Pump(Kind),
 }
 
@@ -35,6 +37,7 @@ pub(crate) enum Ticket {
     Report(i64),
     Deliver,
     Notes,
+    Validity,
     Pump(Kind),
 }
 
@@ -48,6 +51,7 @@ impl Work {
             Self::Report(receipt) => Ticket::Report(receipt.id),
             Self::Deliver(_) => Ticket::Deliver,
             Self::Notes(_) => Ticket::Notes,
+            Self::Validity => Ticket::Validity,
             Self::Pump(kind) => Ticket::Pump(*kind),
         }
     }
@@ -77,6 +81,7 @@ impl Done {
             Ticket::Report(_) => Dirty { reports: true, ..none },
             Ticket::Deliver => Dirty { deliveries: !self.failed, ..none },
             Ticket::Notes => Dirty { notes: true, ..none },
+            Ticket::Validity => none,
             Ticket::Pump(Kind::Offers) => Dirty { inbound: true, reports: true, ..none },
             Ticket::Pump(Kind::Outcomes) => Dirty { documents: true, notes: true, ..none },
             Ticket::Pump(Kind::OpenList) => Dirty { parts: true, ..none },
@@ -126,6 +131,7 @@ pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Fa
         Work::Report(receipt) => unless_cut(tools, answer::report(tools, &receipt)).await,
         Work::Deliver(rows) => each(rows, |row| upkeep::deliver(tools, row)).await,
         Work::Notes(rows) => each(rows, |row| upkeep::note(tools, row)).await,
+        Work::Validity => unless_cut(tools, act::expiry::look(tools)).await,
         Work::Pump(kind) => unless_cut(tools, pump(tools, kind)).await,
     };
     let mut away = Vec::new();

@@ -8,6 +8,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("epoch-changed", "交換中心曾還原，重新核對"),
     ("announcement", "收到公告"),
     ("outcome-invalid", "回條無法採信"),
+    ("certificate-ends", "憑證到期提醒"),
     ("login", "登入交換中心"),
     // sending
     ("claimed", "自資料夾收下"),
