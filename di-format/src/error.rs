@@ -104,7 +104,7 @@ pub enum Error {
     NoPlace {
         /// The kind, or the element in which the value would have to stand.
         root: &'static str,
-        /// The element; empty for [`Letter::extra`](crate::Letter::extra).
+        /// The element; empty for what is [`extra`](crate::Letter::extra).
         element: &'static str,
         /// What stands there, or how many of them.
         value: String,

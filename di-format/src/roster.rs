@@ -1,6 +1,6 @@
 //! The roster (交換表單, SW): who is reached electronically, and with which parts.
 
-use crate::letter::Name;
+use crate::letter::{Extra, Name};
 
 /// A name with its codes, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,8 @@ impl Line {
 pub struct Roster {
     /// One entry each.
     pub lines: Vec<Line>,
+    /// Text for which a line has no other place, such as a 含附件 that belongs to no entry.
+    pub extra: Vec<Extra>,
 }
 
 impl Roster {

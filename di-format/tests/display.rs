@@ -213,6 +213,14 @@ fn a_roster_is_grouped_by_copy_with_every_line() {
         assert_eq!(rows, roster.lines.len());
         assert_eq!(view, self::view(&write::roster(&roster).unwrap()));
     }
+    let dangling = "<!DOCTYPE 交換表單 SYSTEM \"104_roster_utf8.dtd\"><交換表單><含附件>不含附件</含附件><全銜>甲</全銜>\
+        <機關代碼>A00000000B</機關代碼><機關代碼>A00000001B</機關代碼><備考>急</備考></交換表單>";
+    let page = text(&view(dangling.as_bytes()), 78);
+    for part in ["含附件：不含附件", "機關代碼：A00000001B", "備考：急"] {
+        assert!(page.lines().any(|line| line == part), "{part} in\n{page}");
+    }
+    let read = read(dangling.as_bytes(), &Limits::default()).roster.unwrap();
+    assert_eq!(write::roster(&read).unwrap_err().label(), "write-no-place");
 }
 
 /// A letter of 8 MiB is shown in time and space that grow with it, and nesting cannot push it off the page.

@@ -587,7 +587,7 @@ impl Unit {
                 copy: None,
             }
         });
-        Roster { lines: lines.collect() }
+        Roster { lines: lines.collect(), ..Roster::default() }
     }
 
     /// All files, the DI too, sorted by name: what a recipient with attachments must find.

@@ -1,7 +1,7 @@
 //! From a [`Letter`] to its [`View`].
 
 use super::{Block, Clause, Field, Heading, Point, Role, Value, View};
-use crate::letter::{Entry, Item, Letter, Name, Paragraph, Person, Recipient, When};
+use crate::letter::{Entry, Extra, Item, Letter, Name, Paragraph, Person, Recipient, When};
 use crate::model::Kind;
 use crate::roster::Party;
 
@@ -187,8 +187,7 @@ impl Page<'_> {
         }
         for (extra, shown) in letter.extra.iter().zip(std::mem::take(&mut self.shown)) {
             if !shown {
-                let label = format!("{}：", extra.name);
-                self.field(Role::Extra, &label, true, vec![Value::new(&extra.text)]);
+                self.blocks.push(Block::Field(self::extra(extra)));
             }
         }
     }
@@ -198,6 +197,12 @@ impl Value {
     const fn is_empty(&self) -> bool {
         self.text.is_empty() && self.notes.is_empty() && self.code.is_empty()
     }
+}
+
+/// What has no other place, under the name of its element.
+pub(super) fn extra(extra: &Extra) -> Field {
+    let values = if extra.text.is_empty() { Vec::new() } else { vec![Value::new(&extra.text)] };
+    Field { role: Role::Extra, label: format!("{}：", extra.name), values }
 }
 
 /// Texts with a full-width blank between them; empty ones are passed over.

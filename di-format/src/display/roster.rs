@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Block, Heading, Role, Table, View};
+use super::{Block, Heading, Role, Table, View, letter};
 use crate::letter::Name;
 use crate::roster::{Line, Roster};
 
@@ -19,12 +19,14 @@ pub(super) fn view(roster: &Roster) -> View {
             None => groups.push((copy, vec![line])),
         }
     }
+    let tables = groups.into_iter().map(|(copy, lines)| Block::Table(table(copy, &lines)));
+    let extra = roster.extra.iter().map(|extra| Block::Field(letter::extra(extra)));
     View {
         kind: "交換表單".to_owned(),
         filing: Vec::new(),
         heading: Heading { senders: Vec::new(), title: "交換表單".to_owned(), title_first: true },
         contact: Vec::new(),
-        blocks: groups.into_iter().map(|(copy, lines)| Block::Table(table(copy, &lines))).collect(),
+        blocks: tables.chain(extra).collect(),
     }
 }
 

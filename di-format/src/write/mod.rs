@@ -103,6 +103,9 @@ pub fn roster(roster: &Roster) -> Result<Vec<u8>, Error> {
     if roster.lines.is_empty() {
         return Err(Error::Missing { element: "交換表單" });
     }
+    if let Some(extra) = roster.extra.first() {
+        return Err(Error::NoPlace { root: "交換表單", element: "", value: extra.name.clone() });
+    }
     let mut out = Out::new(Kind::Roster);
     out.no_subset();
     out.open("交換表單");

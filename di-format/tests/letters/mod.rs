@@ -282,5 +282,5 @@ pub(crate) fn letter(kind: Kind) -> BoxedStrategy<Letter> {
 
 /// Rosters that can be written.
 pub(crate) fn roster() -> impl Strategy<Value = Roster> {
-    vec(line(true), 1..6).prop_map(|lines| Roster { lines })
+    vec(line(true), 1..6).prop_map(|lines| Roster { lines, ..Roster::default() })
 }
