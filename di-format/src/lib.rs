@@ -3,11 +3,12 @@
 //! A DI (文書本文檔) is one official letter in XML; an SW (交換表單) lists its electronically reached recipients.
 //! Both come in two encodings and five editions, from producers that disagree with the rules in known ways.
 //!
-//! Four things to know:
+//! Six things to know:
 //! - [`read`] takes the bytes and always gives a [`Reading`]: what the file is, everything that is wrong with it
 //!   ([`Problem`]), one [`Verdict`], and what it says: a [`Letter`] or a [`Roster`].
 //! - [`model`] holds the content models as data; [`model::dtd`] prints them as a DTD for any outside judge.
-//! - [`mod@write`] makes 函, 簽 and 交換表單 that are valid by the official DTDs; reading them gives the same values back.
+//! - [`mod@write`] makes every kind, 函, 簽 and 交換表單 valid by the official DTDs, the others only on the caller's word;
+//!   reading them gives the same values back.
 //! - [`display`] makes what a person sees of a letter: one [`display::View`], printed as text or HTML.
 //!
 //! Invariants: nothing is read from disk, network or clock; no external or parsed entity is ever expanded; received
