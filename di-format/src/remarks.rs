@@ -1,6 +1,7 @@
 //! Remarks on values. No DTD makes them, and none of them refuses anything: they tell a person where to look again.
 
 use crate::fields::{self, ContactKind, DateFault};
+use crate::finding::excerpt;
 use crate::model::Kind;
 use crate::tree::Node;
 use crate::validate::{Validator, name_of, text_of};
@@ -13,7 +14,12 @@ impl Validator<'_, '_> {
             "含附件" => {
                 let words = text_of(node);
                 if !matches!(words.as_str(), "" | "含附件" | "不含附件") {
-                    self.remark(node, "attachments-word", format!("含附件 says {words:?}"), &words);
+                    self.remark(
+                        node,
+                        "attachments-word",
+                        format!("含附件 says {:?}", excerpt(&words)),
+                        &words,
+                    );
                 }
             }
             "年月日" => {
@@ -21,10 +27,15 @@ impl Validator<'_, '_> {
                 match fields::date(&text).civil {
                     Ok(_) | Err(DateFault::Empty) => {}
                     Err(DateFault::Form) => {
-                        self.remark(node, "date-form", format!("{text:?} is not written as a date"), &text);
+                        self.remark(
+                            node,
+                            "date-form",
+                            format!("{:?} is not written as a date", excerpt(&text)),
+                            &text,
+                        );
                     }
                     Err(DateFault::Impossible) => {
-                        let message = format!("the calendar has no {text:?}");
+                        let message = format!("the calendar has no {:?}", excerpt(&text));
                         self.remark(node, "date-impossible", message, &text);
                     }
                 }
@@ -32,7 +43,7 @@ impl Validator<'_, '_> {
             "地址" => {
                 let text = text_of(node);
                 if let Some(odd) = fields::address(&text).odd {
-                    let message = format!("{odd} is no postcode of 3, 5 or 6 digits");
+                    let message = format!("{} is no postcode of 3, 5 or 6 digits", excerpt(odd));
                     self.remark(node, "postcode-form", message, odd);
                 }
             }
@@ -54,7 +65,7 @@ impl Validator<'_, '_> {
                 self.remark(node, "code-joined", message, &code);
             }
             _ if roster => {
-                let message = format!("{code} has neither 10 nor 17 characters");
+                let message = format!("{} has neither 10 nor 17 characters", excerpt(&code));
                 self.remark(node, "code-form", message, &code);
             }
             _ => {}
@@ -76,14 +87,14 @@ impl Validator<'_, '_> {
             ContactKind::Mail if !line.value.is_empty() => {
                 let said = line.value.chars().any(char::is_alphanumeric) && line.value != "無";
                 if said && !line.value.contains(['@', '＠']) {
-                    let message = format!("{:?} is no e-mail address", line.value);
+                    let message = format!("{:?} is no e-mail address", excerpt(line.value));
                     self.remark(node, "contact-form", message, line.value);
                 }
             }
             ContactKind::Phone | ContactKind::Fax | ContactKind::Extension if !line.value.is_empty() => {
                 let digits = line.value.chars().any(char::is_numeric);
                 if !digits && line.value.contains(['@', '＠']) {
-                    let message = format!("{:?} is no telephone number", line.value);
+                    let message = format!("{:?} is no telephone number", excerpt(line.value));
                     self.remark(node, "contact-form", message, line.value);
                 }
             }
@@ -103,7 +114,7 @@ impl Validator<'_, '_> {
             && let Some(rest) = text_of(text).strip_prefix(heading)
             && rest.trim_start().starts_with([':', '：'])
         {
-            self.remark(text, "heading-repeated", format!("the text repeats {heading}"), heading);
+            self.remark(text, "heading-repeated", format!("the text repeats {}", excerpt(heading)), heading);
         }
     }
 }

@@ -185,6 +185,8 @@ fn about(reading: &Reading, companion: &Companion, label: &str, real: &str) -> I
 /// The letter held against its roster.
 fn crossed(di: &[u8], roster: &Path) -> Vec<Item> {
     let limits = Limits::default();
+    // one more than is listed, so that the report knows of it
+    let many = Limits { problems: limits.problems + 2, ..limits.clone() };
     let label = "roster-not-compared";
     let unusable = |why: &str| {
         let name = plain(own_name(roster));
@@ -196,5 +198,5 @@ fn crossed(di: &[u8], roster: &Path) -> Vec<Item> {
     if listed.roster.is_none() || !listed.verdict.is_accepted() {
         return unusable(super::verdict(if listed.letter.is_some() { "" } else { listed.verdict.as_str() }));
     }
-    cross_check(di, &bytes, &limits).iter().map(of_problem).collect()
+    cross_check(di, &bytes, &many).iter().map(of_problem).collect()
 }
