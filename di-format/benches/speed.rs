@@ -1,6 +1,7 @@
 //! How fast a letter is parsed and judged, whether time is linear in any shape of input, and how much memory it takes.
 //!
-//! `make bench-di` (or `cargo bench -p di-format`): JSON lines, one a measurement. `--quick` leaves out the large sizes.
+//! `make bench-di` (or `cargo bench -p di-format`): JSON lines, one a measurement. `--quick` leaves out the large sizes;
+//! `letters`, `sweep` or `memory` asks for a part.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a measuring program")]
 
 #[path = "speed/shapes.rs"]
@@ -25,10 +26,13 @@ fn main() {
     {
         return spin(size.parse().unwrap(), seconds.parse().unwrap());
     }
-    let quick = arguments.iter().any(|argument| argument == "--quick");
-    letters(quick);
-    sweep(quick);
-    memory(quick);
+    let given = |name: &str| arguments.iter().any(|argument| argument == name);
+    let quick = given("--quick");
+    for (name, measure) in [("letters", letters as fn(bool)), ("sweep", sweep), ("memory", memory)] {
+        if given(name) || !["letters", "sweep", "memory"].into_iter().any(given) {
+            measure(quick);
+        }
+    }
 }
 
 /// Limits that let any of the shapes through.
@@ -158,9 +162,10 @@ fn sweep(quick: bool) {
 
 /// Peak resident memory of a process that reads one file, over what it had before, as a multiple of the file.
 fn memory(quick: bool) {
-    let size = if quick { 1 << 20 } else { 8_300_000 };
+    // the largest file that is read, and smaller ones that hold as many elements as are read
+    let sizes: &[usize] = if quick { &[1 << 20] } else { &[8_300_000, 4_400_000, 2_200_000, 1_200_000] };
     let program = std::env::current_exe().unwrap();
-    for shape in shapes::ALL {
+    for (shape, size) in shapes::ALL.iter().flat_map(|shape| sizes.iter().map(move |size| (shape, size))) {
         let output = Command::new(&program).args(["--peak", shape.name, &size.to_string()]).output().unwrap();
         print!("{}", String::from_utf8_lossy(&output.stdout));
     }
@@ -186,10 +191,10 @@ fn peak(name: &str, size: usize) {
     let after = high_water();
     let length = bytes.len();
     println!(
-        "{{\"what\":\"peak memory\",\"shape\":\"{name}\",\"bytes\":{length},\"verdict\":\"{}\",\"label\":\"{}\",\"times_the_file\":{:.1},\"with_the_file\":{:.1}}}",
+        "{{\"what\":\"peak memory\",\"shape\":\"{name}\",\"bytes\":{length},\"verdict\":\"{}\",\"label\":\"{}\",\"mb_with_the_file\":{:.1},\"times_the_file\":{:.1}}}",
         reading.verdict.as_str(),
         reading.worst().map_or("", |problem| problem.label),
-        (after - before) as f64 / length as f64,
+        (after - before + length) as f64 / 1e6,
         (after - before + length) as f64 / length as f64,
     );
 }
