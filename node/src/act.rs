@@ -48,7 +48,9 @@ pub struct Tools {
     pub directory: directory::Directory,
     /// Whether certificates are revoked.
     pub revocation: revocation::Checker,
-    /// As many turns as there are cores: RSA and hashing never take more.
+    /// The card, where the settings name one.
+    pub(crate) card: Option<crate::card::Desk>,
+    /// As many turns as there are cores: RSA and hashing never take more. Who waits for a card gives its turn back.
     pub cores: Arc<Semaphore>,
     /// Rung when there is something new to decide.
     pub wake: Arc<Notify>,
@@ -85,10 +87,9 @@ impl Tools {
         let Ok(turn) = self.cores.clone().acquire_owned().await else { return Err(Outcome::Stopped) };
         let tools = self.clone();
         let span = tracing::Span::current();
+        let turns = Arc::clone(&self.cores);
         let joined = tokio::task::spawn_blocking(move || {
-            let result = span.in_scope(|| work(&tools));
-            drop(turn);
-            result
+            crate::card::with_turn(turn, turns, || span.in_scope(|| work(&tools)))
         })
         .await;
         joined.unwrap_or_else(|error| Err(Outcome::Fault(Fault::retry("internal-panic", error.to_string()))))

@@ -8,6 +8,9 @@
 //! | `GET /v1/outbox`, `GET /v1/inbox` `?since&until&state&before&limit` | [`view::Page`] of [`view::OutRow`], [`view::InRow`] |
 //! | `GET /v1/documents/{id}` | [`view::Document`] |
 //! | `GET /v1/journal?after&limit` | list of [`view::Event`] |
+//! | `GET /v1/card`, `GET /v1/card/list` | [`view::Card`], [`view::Cards`]; 404 where keys are in files |
+//! | `POST /v1/card/retry` with [`view::Retry`] | [`view::Retried`] |
+//! | `POST /v1/card/test` | [`view::Tested`] |
 //! | `POST /v1/documents/{id}/hold`, `…/release`, `…/abandon` with [`view::Order`] | [`view::Document`] |
 //!
 //! Times in queries are Unix milliseconds; states are the stable names, separated by commas. An error is a
@@ -15,6 +18,7 @@
 //! written into the journal with the name given and the user id of the connection, which cannot be forged.
 //! Bounded: 32 connections, 16 KiB a request, 5 s for its head, 30 s for its answer.
 
+pub(crate) mod card;
 pub mod read;
 mod serve;
 mod socket;
@@ -35,6 +39,8 @@ pub struct Local {
     pub store: Store,
     /// How the connection to the center stands now.
     pub link: Arc<dyn Fn() -> view::Link + Send + Sync>,
+    /// The card, where the settings name one.
+    pub(crate) card: Option<crate::card::Desk>,
     /// Wakes the loop after an order.
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// When the service was started, Unix milliseconds.
@@ -77,9 +83,11 @@ pub fn overview(
         center: party.center.to_owned(),
         receive_only: party.receive_only,
         link,
+        card: None,
         counts,
         held,
         unreported,
+        certificates: read::certificates(store)?,
         alarms: read::alarms(store, 5)?,
     })
 }
@@ -87,7 +95,6 @@ pub fn overview(
 /// Whose node it is, for [`overview`].
 #[derive(Debug, Clone, Copy)]
 pub struct Party<'a> {
-        certificates: read::certificates(store)?,
     /// Organisation code.
     pub code: &'a str,
     /// Organisation name.

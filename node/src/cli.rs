@@ -5,6 +5,7 @@
 //! ([`failure::Failure`]). A closed pipe ends the program quietly. Nothing here decides anything about documents:
 //! the verbs are clients of the local API (`crate::api`), or work on files alone.
 
+pub(crate) mod card;
 pub(crate) mod civil;
 pub(crate) mod client;
 mod config;
@@ -78,6 +79,9 @@ enum Verb {
     Release(held::Held),
     /// 放棄一件尚未完成的公文，不再處理
     Abandon(held::Held),
+    /// 憑證 IC 卡：狀況、讀卡機、憑證、允許再試 PIN 碼
+    #[command(subcommand, disable_help_subcommand = true)]
+    Card(card::Card),
     /// 檢測讀卡機、卡片、設定與連線，並說明如何處理
     Doctor(crate::doctor::Doctor),
     /// 檢查或顯示設定
@@ -160,6 +164,7 @@ fn perform(cli: Cli, out: &mut Out) -> Done {
         Verb::Hold(held) => held::send("hold", &held, config, out),
         Verb::Release(held) => held::send("release", &held, config, out),
         Verb::Abandon(held) => held::send("abandon", &held, config, out),
+        Verb::Card(verb) => card::card(&verb, config, out),
         Verb::Doctor(doctor) => crate::doctor::doctor(&doctor, config, out),
         Verb::Config(verb) => config::config(&verb, config, out),
         Verb::Help(help) => usage::help(&help.verb, out),

@@ -18,8 +18,9 @@
 
 use std::process::ExitCode;
 
+pub use card::Given;
 pub use error::{Error, LABELS};
-pub use start::{Running, start};
+pub use start::{Running, start, start_with};
 
 pub mod act;
 pub mod api;

@@ -212,7 +212,7 @@ impl Link {
         let session = session::Session::new(
             config.party.code.as_str().to_owned(),
             center.code.clone(),
-            parts.sign.clone(),
+            parts.login.clone(),
             config.folders.state.join("session"),
             clock,
         );

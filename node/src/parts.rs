@@ -10,10 +10,22 @@ use envelope::{Certificate, SigningKey, UnwrapKey};
 
 use crate::Error;
 
+/// The keys of a card. All are one card's: their users stand in one line, but for the login, which goes first.
+pub struct Card {
+    /// Signs the login.
+    pub login: Arc<dyn SigningKey>,
+    /// Signs.
+    pub sign: Arc<dyn SigningKey>,
+    /// Opens.
+    pub unwrap: Arc<dyn UnwrapKey>,
+}
+
 /// What a node needs of keys and certificates. Cheap to clone.
 #[derive(Clone)]
 pub struct Parts {
-    /// Signs.
+    /// Signs the login.
+    pub login: Arc<dyn SigningKey>,
+    /// Signs everything else.
     pub sign: Arc<dyn SigningKey>,
     /// Open what arrives; the present one first.
     pub unwrap: Arc<[Arc<dyn UnwrapKey>]>,
@@ -33,11 +45,31 @@ impl Parts {
     /// # Errors
     /// [`Error::Read`], [`Error::Key`], [`Error::Lacks`].
     pub fn load(config: &NodeConfig) -> Result<Self, Error> {
-        let sign: Arc<dyn SigningKey> = Arc::new(key("signing key", &config.keys.sign)?);
+        Self::assemble(config, None, filed(config)?)
+    }
+
+    /// As [`Parts::load`], but signing with a card if there is one; keys in files (`filed`) then are those of earlier
+    /// times.
+    ///
+    /// # Errors
+    /// As [`Parts::load`].
+    pub fn assemble(
+        config: &NodeConfig,
+        card: Option<Card>,
+        filed: Vec<Arc<SoftKey>>,
+    ) -> Result<Self, Error> {
         let mut unwrap: Vec<Arc<dyn UnwrapKey>> = Vec::new();
-        for file in &config.keys.unwrap {
-            unwrap.push(Arc::new(key("decryption key", file)?));
-        }
+        let (login, sign) = match card {
+            Some(card) => {
+                unwrap.push(card.unwrap);
+                (card.login, card.sign)
+            }
+            None => {
+                let sign: Arc<dyn SigningKey> = Arc::new(key("signing key", &config.keys.sign)?);
+                (Arc::clone(&sign), sign)
+            }
+        };
+        unwrap.extend(filed.into_iter().map(|key| key as Arc<dyn UnwrapKey>));
         if unwrap.is_empty() {
             return Err(Error::Lacks("keys.unwrap"));
         }
@@ -50,6 +82,7 @@ impl Parts {
         }
         let center = &config.center;
         Ok(Self {
+            login,
             sign,
             unwrap: unwrap.into(),
             anchors: Arc::new(anchors("trust.anchors", config.trust.anchors.as_deref())?),
@@ -67,6 +100,14 @@ impl std::fmt::Debug for Parts {
             .field("sign", &self.sign.certificate().map(|c| c.subject().to_owned()))
             .finish_non_exhaustive()
     }
+}
+
+/// The keys of `keys.unwrap`.
+///
+/// # Errors
+/// As [`Parts::load`].
+pub fn filed(config: &NodeConfig) -> Result<Vec<Arc<SoftKey>>, Error> {
+    config.keys.unwrap.iter().map(|file| key("decryption key", file).map(Arc::new)).collect()
 }
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, Error> {

@@ -9,6 +9,7 @@
 //!
 //! The clock is read here and nowhere below.
 
+mod card;
 mod job;
 mod lane;
 mod pump;
@@ -41,9 +42,9 @@ pub fn now() -> i64 {
 const PROBE: i64 = 15_000;
 /// The same for certificates, where an answer that comes is noticed at once.
 const TRUST: i64 = 60_000;
-/// How long jobs may take to end at a stop, and how long to record that they were cut off.
 /// Between two looks at the certificates' ends, milliseconds.
 const VALIDITY: i64 = 6 * 3_600_000;
+/// How long jobs may take to end at a stop, and how long to record that they were cut off.
 const GRACE: Duration = Duration::from_secs(4);
 /// How long until what is still away is told again, ms.
 const TELL_AGAIN: i64 = 3_600_000;
@@ -108,9 +109,9 @@ pub(crate) struct Run {
     notes_not_before: i64,
     /// To be looked at again then, although no row says so.
     soon: Option<i64>,
-    /// A row that the process died in twice runs alone, so that no neighbour is suspected with it.
     /// When the certificates' ends are looked at next; `None` while that runs.
     validity: Option<i64>,
+    /// A row that the process died in twice runs alone, so that no neighbour is suspected with it.
     alone: bool,
     quiet: bool,
     pumps: Pumps,
@@ -149,8 +150,8 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
         notes_after: 0,
         notes_not_before: 0,
         soon: None,
-        alone: false,
         validity: Some(0),
+        alone: false,
         quiet: false,
         pumps: Pumps::default(),
         jobs: JoinSet::new(),
@@ -162,6 +163,12 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
     let mut state = run.tools.link.state();
     let mut news = run.tools.link.news();
     let mut answers = run.tools.revocation.changed();
+    let mut moments = run.tools.card.as_ref().map(crate::card::Desk::moments);
+    if let Some(moments) = &mut moments {
+        let at_first = moments.borrow_and_update().clone();
+        run.card_changed(&at_first).await;
+    }
+    let desk = run.tools.card.clone();
     let at_first = state.borrow_and_update().clone();
     run.link_changed(&at_first).await;
     loop {
@@ -180,10 +187,18 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
                 let now_so = state.borrow_and_update().clone();
                 run.link_changed(&now_so).await;
             }
+            () = card::changed(&mut moments) => {
+                let now_so = moments.as_mut().map(|moments| moments.borrow_and_update().clone());
+                if let Some(now_so) = now_so {
+                    run.card_changed(&now_so).await;
+                }
+            }
+            () = card::doubted(desk.as_ref()) => run.pumps.want_own(),
             Ok(()) = answers.changed() => {
                 let _ = answers.borrow_and_update();
                 run.away.retain(|why, _| !matches!(why, Why::Trust | Why::Certificate));
                 run.set(Why::Certificate, true);
+                run.validity = run.validity.map(|at| at.min(now() + TRUST));
                 run.wake(&[Why::Trust, Why::Certificate]).await;
             }
             Ok(()) = news.changed() => {
@@ -198,7 +213,16 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
         }
     }
     run.end().await;
-                run.validity = run.validity.map(|at| at.min(now() + TRUST));
+}
+
+/// How long something that was found missing counts as away, milliseconds.
+const fn away_for(why: Why) -> i64 {
+    match why {
+        Why::Link | Why::Clock => 1_000,
+        // An answer wakes what waits for it.
+        Why::Trust | Why::Certificate => TRUST,
+        Why::Key | Why::Disk | Why::Scanner | Why::Permission => PROBE,
+    }
 }
 
 /// Every label with which rows wait for these.
@@ -284,6 +308,7 @@ impl Run {
             facts.clock = up.is_none_or(|up| !up.is_skewed());
             facts.may_send = !receive_only && up.is_none_or(|up| up.welcome.may_send);
         });
+        self.registration(state);
         let Some(up) = up else { return };
         let first = self.tools.store.cursors().is_ok_and(|cursors| cursors.epoch == [0; 16]);
         match self.tools.store.epoch(up.welcome.epoch, now()).await {
@@ -342,6 +367,10 @@ impl Run {
             failed |= may && self.notes(all).is_err();
             self.dirty.notes |= !all || !may;
         }
+        if self.validity.is_some_and(|at| at <= facts.now) {
+            self.validity = None;
+            self.spawn(Work::Validity);
+        }
         if facts.link {
             for kind in self.pumps.due(facts.now, facts.clock) {
                 self.spawn(Work::Pump(kind));
@@ -367,10 +396,6 @@ impl Run {
                     None => return Ok(()),
                     Some(Some(most)) if candidate.size > most => continue,
                     Some(_) => {}
-        if self.validity.is_some_and(|at| at <= facts.now) {
-            self.validity = None;
-            self.spawn(Work::Validity);
-        }
                 }
                 if self.may_begin(&candidate) {
                     begun += 1;
@@ -509,6 +534,10 @@ impl Run {
     /// A person must bring it back: told in the journal once an hour while it lasts. The link and what hangs on it come
     /// back alone, and are told by the link.
     fn alarm(&mut self, why: Why) {
+        if why == Why::Key && self.tools.card.is_some() {
+            // The card tells its own story in the journal.
+            return;
+        }
         if !matches!(why, Why::Disk | Why::Key | Why::Scanner | Why::Trust | Why::Certificate) {
             return;
         }
@@ -552,17 +581,13 @@ impl Run {
                     self.notes_not_before = now() + PROBE;
                 }
             }
+            job::Ticket::Validity => self.validity = Some(now() + self.until_validity(end.failed)),
             job::Ticket::Pump(kind) => self.pumps.ended(*kind, end.failed, now()),
         }
         self.dirty.add(end.dirty());
         for why in &end.away {
-            let until = now()
-                + match why {
-                    Why::Link | Why::Clock => 1_000,
-                    // An answer wakes what waits for it.
-                    Why::Trust | Why::Certificate => TRUST,
-                    Why::Key | Why::Disk | Why::Scanner | Why::Permission => PROBE,
-                };
+            let desk = self.tools.card.as_ref().filter(|_| *why == Why::Key);
+            let until = desk.map_or_else(|| now() + away_for(*why), |card| self.card_away(card));
             if self.away.insert(*why, until).is_none() {
                 tracing::warn!(label = why.label(), "waiting");
                 self.alarm(*why);
@@ -575,24 +600,6 @@ impl Run {
         }
     }
 
-    /// Until the next due time, the next probe, or the regular look.
-    fn until_due(&self) -> Duration {
-        let now = now();
-        if !self.busy.is_empty() {
-            // Soon enough: every job that ends has its lane looked at, what has become due included.
-            return BUSY;
-            job::Ticket::Validity => self.validity = Some(now() + self.until_validity(end.failed)),
-        }
-        let due = self.tools.store.next_due().ok().flatten();
-        let probe = self.away.values().copied().min();
-        let notes = self.dirty.notes.then_some(self.notes_after.max(self.notes_not_before));
-        let next = [due, probe, notes, self.soon, self.validity, self.pumps.next(now)].into_iter().flatten().min();
-        let Some(next) = next else { return LOOK };
-        // What is due and was not begun waits for a place or for an event, not for the time.
-        let wait = u64::try_from(next.saturating_sub(now)).unwrap_or(0).max(100);
-        Duration::from_millis(wait).min(LOOK)
-    }
-}
     /// Certificates are looked at four times a day, and when our own ends.
     fn until_validity(&self, failed: bool) -> i64 {
         if failed {
@@ -603,3 +610,21 @@ impl Run {
         if ends > 0 { ends.min(VALIDITY) } else { VALIDITY }
     }
 
+    /// Until the next due time, the next probe, or the regular look.
+    fn until_due(&self) -> Duration {
+        let now = now();
+        if !self.busy.is_empty() {
+            // Soon enough: every job that ends has its lane looked at, what has become due included.
+            return BUSY;
+        }
+        let due = self.tools.store.next_due().ok().flatten();
+        let probe = self.away.values().copied().min();
+        let notes = self.dirty.notes.then_some(self.notes_after.max(self.notes_not_before));
+        let next =
+            [due, probe, notes, self.soon, self.validity, self.pumps.next(now)].into_iter().flatten().min();
+        let Some(next) = next else { return LOOK };
+        // What is due and was not begun waits for a place or for an event, not for the time.
+        let wait = u64::try_from(next.saturating_sub(now)).unwrap_or(0).max(100);
+        Duration::from_millis(wait).min(LOOK)
+    }
+}

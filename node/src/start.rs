@@ -13,10 +13,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::act::{Tools, directory::Directory, fetch::spool_name};
-use crate::flow::Class;
+use crate::card::{Desk, Given};
+use crate::flow::{Class, Why};
 use crate::intake::Intake;
 use crate::link::{Cursors, Link, LinkState};
-use crate::parts::Parts;
+use crate::parts::{self, Parts};
 use crate::run::now;
 use crate::{Error, api, archive, intake, run};
 
@@ -26,6 +27,7 @@ pub struct Running {
     store: Store,
     link: Link,
     wake: Arc<Notify>,
+    card: Option<Desk>,
     intake: Option<Intake>,
     run: JoinHandle<()>,
     api: JoinHandle<()>,
@@ -39,10 +41,18 @@ pub struct Running {
 /// # Errors
 /// What a person must put right first: see [`Error`].
 pub async fn start(config: NodeConfig) -> Result<Running, Error> {
+    start_with(config, Given::default()).await
+}
+
+/// As [`start`], for a node whose card needs more than the settings say.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Error> {
     let config = Arc::new(config);
-    let (store, parts, revocation) = {
+    let Prepared { store, parts, revocation, card } = {
         let config = Arc::clone(&config);
-        let joined = tokio::task::spawn_blocking(move || prepare(&config)).await;
+        let joined = tokio::task::spawn_blocking(move || prepare(&config, given)).await;
         joined.map_err(|error| part("recovery", "internal-panic", Class::Retry, error))??
     };
     let stop_run = CancellationToken::new();
@@ -55,7 +65,7 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
     let wake = Arc::new(Notify::new());
     let socket = api::Socket::bind(&config.api.socket)
         .map_err(|error| part("local interface", error.label().to_owned(), Class::Retry, error))?;
-    let local = local(&config, &store, &link, &wake);
+    let local = local(&config, &store, &link, &wake, card.clone());
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let tools = Tools {
         config: Arc::clone(&config),
@@ -64,6 +74,7 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
         parts,
         directory: Directory::default(),
         revocation: revocation.clone(),
+        card: card.clone(),
         cores: Arc::new(Semaphore::new(cores)),
         wake: Arc::clone(&wake),
         cut: CancellationToken::new(),
@@ -71,6 +82,9 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
     };
     let api = tokio::spawn(api::serve(socket, local, stop_run.clone()));
     let run = tokio::spawn(run::run(tools, stop_run.clone()));
+    if let Some(card) = &card {
+        tokio::spawn(card.clone().follow(store.clone(), now));
+    }
     tokio::spawn(revocation.run(stop_run.clone().cancelled_owned()));
     let intake = if config.receive_only {
         None
@@ -80,19 +94,31 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
         let started = started.map_err(|error| part("intake", "internal-panic", Class::Retry, error))?;
         Some(started.map_err(|error| part("intake", error.label(), Class::Retry, error))?)
     };
-    Ok(Running { store, link, wake, intake, run, api, stop_run, stop_link })
+    Ok(Running { store, link, wake, card, intake, run, api, stop_run, stop_link })
+}
+
+/// What [`prepare`] makes.
+struct Prepared {
+    store: Store,
+    parts: Parts,
+    revocation: revocation::Checker,
+    card: Option<Desk>,
 }
 
 /// Folders, store, keys, recovery: blocking, before anything runs.
-fn prepare(config: &NodeConfig) -> Result<(Store, Parts, revocation::Checker), Error> {
+fn prepare(config: &NodeConfig, given: Given) -> Result<Prepared, Error> {
     let folders = &config.folders;
     for folder in
         [&folders.drop, &folders.sent, &folders.failed, &folders.inbox, &folders.archive, &folders.work]
     {
         writable(folder)?;
     }
-    let parts = Parts::load(config)?;
+    let filed = parts::filed(config)?;
     let store = Store::open(&folders.state, now())?;
+    let digests = filed.iter().map(|key| *key.own_certificate().sha256()).collect();
+    let card = Desk::start(config, given, digests, now)
+        .map_err(|error| part("card", error.label(), Class::Wait(Why::Key), error))?;
+    let parts = Parts::assemble(config, card.as_ref().map(Desk::keys), filed)?;
     intake::recover(config, &store, now())
         .map_err(|error| part("intake", error.label(), Class::Retry, error))?;
     let staged: Vec<String> = store.to_deliver(u32::MAX)?.into_iter().map(|row| row.staged).collect();
@@ -105,7 +131,7 @@ fn prepare(config: &NodeConfig) -> Result<(Store, Parts, revocation::Checker), E
     }
     let revocation = revocation::Checker::open(revocation_settings(config), now)
         .map_err(|error| part("revocation", error.label(), Class::Retry, error))?;
-    Ok((store, parts, revocation))
+    Ok(Prepared { store, parts, revocation, card })
 }
 
 /// `[revocation]`, with the node's default: what is sealed to a stolen key cannot be taken back, so it waits.
@@ -152,12 +178,19 @@ fn part(
     Error::Part { what, label: label.into(), class, source: Box::new(source) }
 }
 
-fn local(config: &NodeConfig, store: &Store, link: &Link, wake: &Arc<Notify>) -> api::Local {
+fn local(
+    config: &NodeConfig,
+    store: &Store,
+    link: &Link,
+    wake: &Arc<Notify>,
+    card: Option<Desk>,
+) -> api::Local {
     let (state, wake) = (link.state(), Arc::clone(wake));
     api::Local {
         store: store.clone(),
         link: Arc::new(move || view(&state.borrow())),
         wake: Arc::new(move || wake.notify_one()),
+        card,
         started_at: now(),
         code: config.party.code.to_string(),
         name: config.party.name.clone(),
@@ -223,5 +256,8 @@ impl Running {
         let _ = self.run.await;
         self.stop_link.cancel();
         let _ = self.api.await;
+        if let Some(card) = self.card {
+            let _ = tokio::task::spawn_blocking(move || card.stop()).await;
+        }
     }
 }

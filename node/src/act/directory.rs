@@ -143,6 +143,9 @@ pub async fn check_own(tools: &Tools) -> Step<()> {
     let codes = [tools.config.party.code.to_string()];
     let found = look_up(tools, &codes, true).await?;
     let entry = found.into_values().next().and_then(|known| known.entry);
+    if let (Some(card), Some(entry)) = (&tools.card, &entry) {
+        card.registered(entry);
+    }
     let parts = &tools.parts;
     let (event, detail) = match entry {
         None => (OWN_MISSING, String::new()),

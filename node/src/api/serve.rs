@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::card::Waiting;
 use super::read::{self, Query};
 use super::view::{Document, Health, Order, Reason, Trouble};
 use super::{Local, Party, Socket, overview};
@@ -30,7 +31,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The user id at the other end of the socket.
 #[derive(Clone, Copy)]
-struct Peer(Option<u32>);
+pub(super) struct Peer(Option<u32>);
 
 /// Serves until `stop`; answers that have begun are finished, at most five seconds. The socket's file is removed.
 pub async fn serve(socket: Socket, local: Local, stop: CancellationToken) {
@@ -91,6 +92,10 @@ fn router(local: Local) -> Router {
         .route("/v1/documents/{id}", get(document))
         .route("/v1/documents/{id}/{order}", post(order))
         .route("/v1/journal", get(journal))
+        .route("/v1/card", get(super::card::state))
+        .route("/v1/card/list", get(super::card::list))
+        .route("/v1/card/retry", post(super::card::retry))
+        .route("/v1/card/test", post(super::card::test))
         .fallback(|| async { refuse(StatusCode::NOT_FOUND, "api-bad-request", "route") })
         .layer(from_fn(in_time))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
@@ -155,7 +160,9 @@ async fn status(State(local): State<Local>) -> Response {
                 receive_only: held.receive_only,
                 started_at: Some(held.started_at),
             };
-            overview(store, &party, Some((held.link)()))
+            let mut overview = overview(store, &party, Some((held.link)()))?;
+            overview.card = held.card.as_ref().map(|desk| super::card::view(desk, crate::cli::now()));
+            Ok(overview)
         })
         .await,
     )
@@ -165,7 +172,15 @@ async fn outbox(State(local): State<Local>, params: Result<Params<Listed>, Query
     match params {
         Ok(Params(listed)) => {
             let query = listed.query();
-            answer(read_in(&local, move |store| read::outbox(store, &query)).await)
+            let waiting = Waiting::now(&local);
+            answer(
+                read_in(&local, move |store| {
+                    let mut page = read::outbox(store, &query)?;
+                    page.documents.iter_mut().for_each(|row| waiting.out(row));
+                    Ok(page)
+                })
+                .await,
+            )
         }
         Err(bad) => refuse(StatusCode::BAD_REQUEST, "api-bad-request", &bad.body_text()),
     }
@@ -175,14 +190,33 @@ async fn inbox(State(local): State<Local>, params: Result<Params<Listed>, QueryR
     match params {
         Ok(Params(listed)) => {
             let query = listed.query();
-            answer(read_in(&local, move |store| read::inbox(store, &query)).await)
+            let waiting = Waiting::now(&local);
+            answer(
+                read_in(&local, move |store| {
+                    let mut page = read::inbox(store, &query)?;
+                    page.documents.iter_mut().for_each(|row| waiting.inward(row));
+                    Ok(page)
+                })
+                .await,
+            )
         }
         Err(bad) => refuse(StatusCode::BAD_REQUEST, "api-bad-request", &bad.body_text()),
     }
 }
 
 async fn document(State(local): State<Local>, Path(id): Path<String>) -> Response {
-    answer(read_in(&local, move |store| read::document(store, &id)).await)
+    let waiting = Waiting::now(&local);
+    answer(
+        read_in(&local, move |store| {
+            let mut document = read::document(store, &id)?;
+            match &mut document {
+                Document::Out(document) => waiting.out(&mut document.row),
+                Document::In(document) => waiting.inward(&mut document.row),
+            }
+            Ok(document)
+        })
+        .await,
+    )
 }
 
 async fn journal(State(local): State<Local>, params: Result<Params<After>, QueryRejection>) -> Response {
@@ -266,7 +300,7 @@ fn perform(
 }
 
 /// The name given, and the user id of the connection behind it.
-fn actor(name: &str, peer: Peer) -> Option<String> {
+pub(super) fn actor(name: &str, peer: Peer) -> Option<String> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
         return None;
@@ -305,7 +339,7 @@ fn answer<T: serde::Serialize>(done: Result<T, read::Error>) -> Response {
     }
 }
 
-fn refuse(code: StatusCode, label: &str, detail: &str) -> Response {
+pub(super) fn refuse(code: StatusCode, label: &str, detail: &str) -> Response {
     let short: String = detail.chars().take(500).collect();
     let error = Reason::of(label, &short).unwrap_or_else(|| Reason {
         label: label.to_owned(),

@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+mod card;
+pub use card::{Card, Cards, Certificate, Outcome, Reader, Retried, Retry, Tested, Token, Tries};
+
 /// Times in JSON.
 mod time {
     use jiff::Timestamp;
@@ -97,25 +100,22 @@ pub struct Overview {
     pub receive_only: bool,
     /// The connection; absent when no service runs.
     pub link: Option<Link>,
+    /// The card; absent when no service runs, or its keys are in files.
+    #[serde(default)]
+    pub card: Option<Card>,
     /// How many stand where, all times.
     pub counts: Vec<Count>,
     /// Held documents.
     pub held: u64,
     /// Confirmations and returns that the center does not have yet.
     pub unreported: u64,
+    /// How long certificates still last: ours first, then the recipients' that end first.
+    #[serde(default)]
+    pub certificates: Vec<Validity>,
     /// The newest alarms, newest first.
     pub alarms: Vec<Event>,
 }
 
-/// So many documents in one state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-    /// How long certificates still last: ours first, then the recipients' that end first.
-    #[serde(default)]
-    pub certificates: Vec<Validity>,
-pub struct Count {
-    /// `out` or `in`.
-    #[serde(rename = "box")]
-    pub kind: String,
 /// What a certificate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -180,6 +180,12 @@ impl Validity {
     }
 }
 
+/// So many documents in one state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// `out` or `in`.
+    #[serde(rename = "box")]
+    pub kind: String,
     /// Stable name.
     pub state: String,
     /// In Chinese.

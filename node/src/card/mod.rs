@@ -1,14 +1,24 @@
 //! The node's card: what the settings say of it, in the words of the crate `card`.
 //!
 //! - [`settings`], [`readers`], [`source`]: the settings file turned into what that crate wants;
+//! - [`Desk`]: the card of the running service; [`seen`]: its keys, and its certificates while it is away;
+//!   [`turn`]: nobody waits for the card on a processor's time;
 //! - [`tell`]: what people are told of a card;
 //! - [`find`]: a look at the card by a command that has a helper of its own, where no service runs.
 
+mod desk;
 pub(crate) mod find;
+mod seen;
 pub(crate) mod tell;
+mod turn;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+pub use desk::Given;
+pub(crate) use desk::{Desk, Moment};
+pub(crate) use seen::Seen;
+pub(crate) use turn::with as with_turn;
 
 use ::card::{Choice, Deadlines, Settings, identity::Expected, pin, presence};
 use config::{Card, NodeConfig, Pcsc, PinSource};

@@ -50,7 +50,7 @@ pub(crate) fn send(verb: &str, held: &Held, config: Option<&Path>, out: &mut Out
 }
 
 /// Who is logged in, as the system says; the service adds the user id that cannot be forged.
-fn account() -> String {
+pub(super) fn account() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()))

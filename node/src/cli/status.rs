@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::source::{Source, settings};
 use super::{Civil, Done, Out, exit, now, rfc3339};
 use crate::api::read::Query;
-use crate::api::view::{InRow, OutRow, Overview, Page, Reason};
+use crate::api::view::{Card, InRow, OutRow, Overview, Page, Reason};
 use crate::table::{Table, cut, plain};
 use crate::words::{BoxKind, STATES};
 

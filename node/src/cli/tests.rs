@@ -108,6 +108,7 @@ impl Service {
                         reason: view::Reason::of("center-unreachable", "x"),
                         ..view::Link::default()
                     }),
+                    card: None,
                     wake: Arc::new(move || {
                         counter.fetch_add(1, Ordering::SeqCst);
                     }),

@@ -24,9 +24,15 @@ pub(super) fn look(args: &Doctor, patient: &Patient, checks: &mut Vec<Check>, fa
         // Another module than the configured: a look at whatever card it shows.
         settings.choice = ::card::Choice::default();
     }
+    if let (Some(client), true, None) = (&patient.service, wanted.is_used(), &args.module) {
+        let found = find::look(card::readers(wanted).as_ref(), None);
+        learn(&found, None, facts);
+        return super::service::look(args, patient, client, &found, checks, facts);
+    }
     let found = find::look(card::readers(wanted).as_ref(), settings.as_ref());
     learn(&found, module, facts);
-    if !readers(&found, checks) || !driver(&found, checks) {
+    let shown = found.tokens.as_ref().is_some_and(|t| t.as_ref().is_ok_and(|tokens| !tokens.is_empty()));
+    if !readers(&found, shown, checks) || !driver(&found, checks) {
         return;
     }
     let Some(info) = card_read(&found, checks) else { return };
@@ -42,8 +48,7 @@ pub(super) fn look(args: &Doctor, patient: &Patient, checks: &mut Vec<Check>, fa
 }
 
 /// 2: whether PC/SC has a reader. A module that shows a token without one does not use PC/SC.
-fn readers(found: &Found, checks: &mut Vec<Check>) -> bool {
-    let shown = found.tokens.as_ref().is_some_and(|t| t.as_ref().is_ok_and(|tokens| !tokens.is_empty()));
+pub(super) fn readers(found: &Found, shown: bool, checks: &mut Vec<Check>) -> bool {
     let (check, go_on) = match &found.readers {
         None => (Check::skipped(READER, super::READER_UNUSED), true),
         Some(snapshot) => {

@@ -72,13 +72,22 @@ fn system() -> Check {
 
 /// A certificate's time: from, to, days left.
 pub(super) fn dates(name: Name, certificate: &Certificate, patient: &Patient) -> Check {
+    dates_of(name, certificate.not_before(), certificate.not_after(), patient)
+}
+
+/// As [`dates`].
+pub(super) fn dates_of(name: Name, not_before: i64, not_after: i64, patient: &Patient) -> Check {
     let now = patient.now;
-    let from = patient.civil.second(certificate.not_before());
-    let until = patient.civil.second(certificate.not_after());
-    let days = certificate.not_after().saturating_sub(now).div_euclid(DAY);
-    if let Err(error) = envelope::trust::valid_at(certificate, now) {
+    let (from, until) = (patient.civil.second(not_before), patient.civil.second(not_after));
+    let days = not_after.saturating_sub(now).div_euclid(DAY);
+    let over = match (now < not_before, now > not_after) {
+        (true, _) => Some("certificate-not-yet-valid"),
+        (false, true) => Some("certificate-expired"),
+        (false, false) => None,
+    };
+    if let Some(label) = over {
         let more = format!("{from} 至 {until}");
-        return Check::fail(name, error.label(), &more).shared(format!("{}：{days} 天", error.label()));
+        return Check::fail(name, label, &more).shared(format!("{label}：{days} 天"));
     }
     let check =
         Check::ok(name, format!("{from} 至 {until}，還有 {days} 天")).shared(format!("還有 {days} 天"));

@@ -13,6 +13,7 @@ mod center;
 mod hicos;
 mod own;
 mod report;
+mod service;
 #[cfg(test)]
 mod tests;
 

@@ -230,6 +230,7 @@ fn node(address: SocketAddr, transport: &str, state: &Path, card: &Arc<Card>) ->
     config.folders.state = state.to_owned();
     let anchors = || Arc::new(Anchors::new(Certificate::all_from_pem(PKI.anchor.as_bytes()).unwrap()));
     let parts = Parts {
+        login: card.clone(),
         sign: card.clone(),
         unwrap: Arc::new([]),
         anchors: anchors(),

@@ -71,6 +71,11 @@ impl Pumps {
         self.want(&[Kind::Own]);
     }
 
+    /// What the directory says of us.
+    pub(crate) fn want_own(&mut self) {
+        self.want(&[Kind::Own]);
+    }
+
     /// A new epoch: everything is compared.
     pub(crate) fn want_all(&mut self) {
         self.want(&Kind::ALL);

@@ -37,6 +37,12 @@ pub(super) const WORDS: &[Words] = &[
     w("entry-mismatch", "憑證上的機關識別碼與所給的不同", "檢查 --organisation-oid 與憑證是否屬於同一機關"),
     w("verb-not-now", "這件公文目前的狀態不能這樣做", "以 di-node show 查看目前狀態"),
     w("no-runtime", "無法啟動執行環境", "檢查系統的執行緒與檔案數限制"),
+    w(
+        "card-not-configured",
+        "設定檔沒有指定卡片，使用的是金鑰檔",
+        "要使用卡片，依手冊「卡片」一章在設定檔寫 [card]",
+    ),
+    w("card-idle", "卡片可讀取，服務未執行", "啟動服務後會自動登入卡片"),
     w("api-socket", "本機介面的通訊端無法建立", "檢查狀態資料夾的權限，路徑是否過長（108 位元組以內）"),
     w("api-bad-request", "要求的內容不正確", "命令列與服務版本可能不同；升級後請重新啟動服務"),
     // lint, beside the letter
@@ -65,6 +71,7 @@ mod tests {
     fn every_label_used_has_words() {
         let sources = [
             include_str!("../cli.rs"),
+            include_str!("../cli/card.rs"),
             include_str!("../cli/client.rs"),
             include_str!("../cli/config.rs"),
             include_str!("../cli/held.rs"),

@@ -10,6 +10,11 @@ const EVENTS: &[(&str, &str)] = &[
     ("outcome-invalid", "回條無法採信"),
     ("certificate-ends", "憑證到期提醒"),
     ("login", "登入交換中心"),
+    ("card-in", "卡片插入"),
+    ("card-out", "卡片拔出"),
+    ("card-login", "登入卡片，可以使用"),
+    ("card-trouble", "卡片不能使用"),
+    ("card-retry", "允許再試 PIN 碼"),
     // sending
     ("claimed", "自資料夾收下"),
     ("duplicate", "疑似重複，暫停"),
@@ -97,7 +102,9 @@ pub fn detail(event: &str, detail: &str) -> String {
             format!("發文機關 {sender}{}", again(round))
         }),
         "duplicate" => Some(format!("內容與 {detail} 相同")),
-        "refused" | "setback" | "quarantined" | "refetch" | "send-back" => labelled(detail),
+        "card-in" | "card-out" | "card-login" => Some(format!("卡號 {detail}")),
+        "card-retry" => Some(retry(detail)),
+        "card-trouble" | "refused" | "setback" | "quarantined" | "refetch" | "send-back" => labelled(detail),
         _ => None,
     };
     said.unwrap_or_else(|| detail.to_owned())
@@ -132,6 +139,18 @@ fn sealed(detail: &str) -> Option<String> {
 fn part(detail: &str) -> Option<String> {
     let (part, round) = detail.strip_prefix("part ")?.split_once(", round ")?;
     Some(format!("密文 {part}{}", again(round)))
+}
+
+fn retry(detail: &str) -> String {
+    let (what, why) = detail.split_once(": ").unwrap_or((detail, ""));
+    let (ask, given) = what.split_once(", ").map_or((what, ""), |(ask, _)| (ask, "，並輸入 PIN 碼"));
+    let ask = match ask {
+        "once" => "再試一次",
+        "forced" => "即使是最後一次也再試",
+        "unlocked" => "卡片已解鎖",
+        other => other,
+    };
+    if why.is_empty() { format!("{ask}{given}") } else { format!("{ask}{given}：{why}") }
 }
 
 fn verdict(detail: &str) -> Option<String> {
