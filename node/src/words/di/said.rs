@@ -111,6 +111,7 @@ fn malformed(problem: &Problem, found: &str, expected: &str) -> String {
     let what = what("malformed");
     match (found.is_empty(), expected.is_empty()) {
         (true, false) if expected.starts_with("</") => format!("{what}：檔案到這裡就結束了，還缺 {expected}"),
+        (false, false) if found == "</>" => format!("{what}：檔案到這裡就結束了，還缺 {expected}"),
         (false, false) => format!("{what}：這裡是「{found}」，應為 {expected}"),
         (true, false) => format!("{what}，應為 {expected}"),
         (false, true) if problem.message.contains("twice") => format!("{what}：屬性「{found}」寫了兩次"),
@@ -145,6 +146,7 @@ const MALFORMED: &[(&str, &str)] = &[
     ("a CDATA section does not end", "CDATA 沒有結束"),
     ("a processing instruction does not end", "處理指令沒有結束"),
     ("a name holds a character that names cannot have", "名稱裡有不該有的字元"),
+    ("a reference is not a number", "字元編號不正確，應像 &#8212;"),
     ("& does not begin a reference", "單獨的 & 要寫成 &amp;"),
     ("]]> in a text", "文字裡的 ]]> 要寫成 ]]&gt;"),
 ];
