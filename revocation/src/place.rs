@@ -15,7 +15,9 @@ const UNUSED: i64 = 14 * 86_400_000;
 /// The longest time between two looks at a place, milliseconds.
 const RENEW_AT_MOST: i64 = 12 * 3_600_000;
 /// The shortest, milliseconds.
-const RENEW_AT_LEAST: i64 = 60_000;
+const RENEW_AT_LEAST: i64 = 1_000;
+/// The shortest after an answer that was there already, milliseconds.
+const RENEW_SAME: i64 = 60_000;
 /// After a failure, milliseconds: the first pause and the longest.
 const PAUSE: (i64, i64) = (5_000, 15 * 60_000);
 
@@ -190,11 +192,14 @@ impl Place {
         wanted.then(|| self.renew.max(self.not_before))
     }
 
-    /// Something came. Asked again after three quarters of what is left, at most twice a day apart.
+    /// Something came. Asked again after three quarters of what is left, at most twice a day apart; not so soon where an
+    /// authority is late and gives the same again.
     pub(crate) fn came(&mut self, held: Held, now: i64) {
         let left = held.next_update.saturating_sub(now);
         let share = left / 100 * (65 + i64::from(jitter(20)));
-        self.renew = now.saturating_add(share.clamp(RENEW_AT_LEAST, RENEW_AT_MOST));
+        let same = self.held.as_ref().is_some_and(|before| before.answer == held.answer);
+        let least = if same { RENEW_SAME } else { RENEW_AT_LEAST };
+        self.renew = now.saturating_add(share.clamp(least, RENEW_AT_MOST));
         (self.failures, self.not_before, self.trouble) = (0, 0, None);
         self.held = Some(held);
     }

@@ -12,6 +12,63 @@ use rcgen::{
 pub const MEMBERS: [(&str, &str); 4] =
     [("XC00000001", "甲機關"), ("XC00000002", "乙機關"), ("XC00000003", "丙機關"), ("XC00000004", "丁機關")];
 
+/// What is different about the certificates of this process. To be said before anything is written.
+#[derive(Debug, Default)]
+pub struct Shape {
+    /// Members' certificates name `BASE/FILE.crl` (`…/XC00000001.sign.crl`) for their status.
+    pub base: Option<String>,
+    /// Days from now after which the certificate of a file ends; negative: it has ended.
+    pub ends: Vec<(&'static str, i64)>,
+}
+
+static SHAPE: OnceLock<Shape> = OnceLock::new();
+
+/// Says what is different about the certificates of this process.
+///
+/// # Panics
+/// If it was said before.
+pub fn shape(shape: Shape) {
+    SHAPE.set(shape).expect("said once");
+}
+
+/// A list of the members' authority, DER: the certificates of these files, revoked at that time (Unix milliseconds) for that
+/// reason. It is in force from now for so many seconds.
+///
+/// # Panics
+/// If there is no such file.
+#[must_use]
+pub fn crl(dir: &Path, revoked: &[(&str, i64, rcgen::RevocationReason)], seconds: i64) -> Vec<u8> {
+    let now = crate::world::now();
+    let revoked = revoked.iter().map(|(file, at, reason)| {
+        let pem = std::fs::read(dir.join(format!("{file}.crt.pem"))).expect("certificate");
+        let certificate = envelope::Certificate::all_from_pem(&pem).expect("certificate").remove(0);
+        rcgen::RevokedCertParams {
+            serial_number: rcgen::SerialNumber::from_slice(certificate.serial()),
+            revocation_time: time(*at),
+            reason_code: Some(*reason),
+            invalidity_date: None,
+        }
+    });
+    let params = rcgen::CertificateRevocationListParams {
+        this_update: time(now - 1_000),
+        next_update: time(now + seconds * 1_000),
+        crl_number: rcgen::SerialNumber::from(u64::try_from(now).expect("after 1970")),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.collect(),
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    let (xca, key) = XCA.get().expect("the keys were written");
+    let issuer = Issuer::from_params(xca, key);
+    params.signed_by(&issuer).expect("list").der().to_vec()
+}
+
+static XCA: OnceLock<(CertificateParams, KeyPair)> = OnceLock::new();
+
+fn time<T: From<std::time::SystemTime>>(at: i64) -> T {
+    let since = std::time::Duration::from_millis(u64::try_from(at).expect("after 1970"));
+    T::from(std::time::UNIX_EPOCH + since)
+}
+
 /// A name and what its file holds.
 type File = (String, String);
 
@@ -22,7 +79,8 @@ fn files() -> &'static [File] {
 
 /// Writes everything into `dir`: `anchors.pem`, `CODE.{sign,enc}.{crt,key}.pem`, `registrar.{crt,key}.pem`,
 /// `center-receipt.{crt,key}.pem`, `center-ca.pem`, `center-tls.{crt,key}.pem`; `CODE.enc2.…` is a second encryption
-/// key of the first two members, `stranger.{crt,key}.pem` a key under the same CA that is no member's.
+/// key of the first two members, `stranger.{crt,key}.pem` a key under the same CA that is no member's, `ended.…` another
+/// signing key of the first member's.
 ///
 /// # Panics
 /// If the folder cannot be written.
@@ -42,7 +100,9 @@ fn rsa_keys(count: usize) -> Vec<KeyPair> {
 }
 
 fn make() -> Vec<File> {
-    let mut keys = rsa_keys(2 * MEMBERS.len() + 7);
+    let mut keys = rsa_keys(2 * MEMBERS.len() + 8);
+    let plain = Shape::default();
+    let shape = SHAPE.get().unwrap_or(&plain);
     let mut next = || keys.pop().expect("enough keys");
     let mut out = Vec::new();
 
@@ -53,7 +113,8 @@ fn make() -> Vec<File> {
     let xca = authority("測試憑證管理中心", BasicConstraints::Constrained(0));
     let xca_key = next();
     let xca_pem = xca.signed_by(&xca_key, &root).expect("xca").pem();
-    let xca = Issuer::new(xca, xca_key);
+    let (xca, xca_key) = XCA.get_or_init(|| (xca, xca_key));
+    let xca = Issuer::from_params(xca, xca_key);
 
     let sign = [KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::ContentCommitment];
     let encrypt = [KeyUsagePurpose::KeyEncipherment];
@@ -63,6 +124,13 @@ fn make() -> Vec<File> {
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = usages.to_vec();
         params.custom_extensions.extend(oid.map(organisation_oid));
+        if let (Some(base), Some(_)) = (&shape.base, oid) {
+            let uris = vec![format!("{base}/{file}.crl")];
+            params.crl_distribution_points = vec![rcgen::CrlDistributionPoint { uris }];
+        }
+        if let Some((_, days)) = shape.ends.iter().find(|(ends, _)| *ends == file) {
+            params.not_after = time(crate::world::now() + days * 86_400_000);
+        }
         let certificate = params.signed_by(&key, &xca).expect("certificate").pem();
         out.push((format!("{file}.crt.pem"), format!("{certificate}{xca_pem}")));
         out.push((format!("{file}.key.pem"), key.serialize_pem()));
@@ -77,6 +145,7 @@ fn make() -> Vec<File> {
     end("registrar".into(), "測試註冊單位", &sign, None);
     end("center-receipt".into(), "測試交換中心", &sign, None);
     end("stranger".into(), "陌生人", &sign, Some(99));
+    end("ended".into(), "甲機關", &sign, Some(1));
 
     let tls_key = KeyPair::generate().expect("key");
     let tls_root = authority("測試 TLS", BasicConstraints::Constrained(0));

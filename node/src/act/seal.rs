@@ -56,6 +56,7 @@ struct Plan {
 /// [`Outcome::Bad`] where it must not go out; faults and waits else.
 pub async fn seal(tools: &Tools, row: &DocumentRow) -> Step<Sealing> {
     let id = row.id;
+    tools.blocking(trust::own_may_send).await?;
     let read = tools.blocking(move |tools| read(tools, id)).await?;
     let about = read.unit.about.clone();
     tools.store.described(id, about, tools.now()).await.map_err(|e| store_trouble(&e))?;

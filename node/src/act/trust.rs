@@ -23,6 +23,16 @@ pub const OWN_HELD: &str = "own-certificate-held";
 /// Label: our own signing certificate does not stand under the anchors, or not for signing.
 pub const OWN_UNUSABLE: &str = "own-certificate-unusable";
 
+/// Before anything else is done for a document to be sent: the center does not let in who has no good certificate, so that
+/// a document would wait for the link and nobody would know why.
+///
+/// # Errors
+/// Waits.
+pub(crate) fn own_may_send(tools: &Tools) -> Step<()> {
+    let now = tools.now();
+    own_may_sign(&tools.revocation.check(&own_chain(tools, now)?, now))
+}
+
 /// Before sealing: our own signing certificate and each recipient's encryption certificate, now. A revoked recipient is
 /// the unit's fault and all of them are listed; one on hold, or of whom nothing is known, is waited for. Returns what is
 /// known of our own certificate, for [`keep`].
