@@ -207,12 +207,34 @@ impl Pcscd {
     /// # Panics
     /// If it cannot be told to.
     pub fn stop(&mut self) {
+        if self.child.is_some() {
+            self.tell(Signal::TERM);
+        }
         if let Some(mut child) = self.child.take() {
-            let pid = Pid::from_raw(child.id().cast_signed()).expect("a process has a number");
-            kill_process(pid, Signal::TERM).expect("pcscd can be told to end");
             let _ = child.wait();
         }
         let _ = std::fs::remove_file(self.socket());
+    }
+
+    /// It hangs: its socket takes clients and nobody answers.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn freeze(&self) {
+        self.tell(Signal::STOP);
+    }
+
+    /// It goes on after [`Pcscd::freeze`].
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn thaw(&self) {
+        self.tell(Signal::CONT);
+    }
+
+    fn tell(&self, signal: Signal) {
+        let pid = self.child.as_ref().and_then(|child| Pid::from_raw(child.id().cast_signed()));
+        kill_process(pid.expect("pcscd runs"), signal).expect("pcscd is ours");
     }
 
     /// What the service has logged.
@@ -238,7 +260,7 @@ impl Drop for Pcscd {
 }
 
 /// A PC/SC service that hangs up on everybody instead of answering the first request: what polkit's refusal looks like
-/// to a client. (polkit itself needs a running D-Bus.)
+/// to a client. (Debian 12 builds its pcscd without polkit, other systems with.)
 pub struct Refusing {
     dir: tempfile::TempDir,
 }

@@ -2,8 +2,10 @@
 //!
 //! Used by the tests that measure or kill processes, and by `rough-bench`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -58,12 +60,43 @@ impl Site {
     /// Starts a member's node.
     #[must_use]
     pub fn node(&self, code: &str) -> Process {
-        let config = self.dir.join(format!("node-{code}.toml"));
-        Process::start(
-            code,
-            Command::new(self.bins.join("di-node")).arg("--config").arg(config).arg("run"),
-            &self.dir,
-        )
+        self.node_in(code, Vec::new())
+    }
+
+    /// Starts a member's node with more in its environment.
+    #[must_use]
+    pub fn node_in(&self, code: &str, environment: Vec<(OsString, OsString)>) -> Process {
+        let config = self.config(code);
+        let mut command = Command::new(self.bins.join("di-node"));
+        Process::start(code, command.arg("--config").arg(config).arg("run").envs(environment), &self.dir)
+    }
+
+    /// A member's settings.
+    #[must_use]
+    pub fn config(&self, code: &str) -> PathBuf {
+        self.dir.join(format!("node-{code}.toml"))
+    }
+
+    /// Moves a member's keys from files to a card: the settings say `[card]` instead of `[keys.…]`.
+    ///
+    /// # Panics
+    /// If the settings are not as the demo writes them.
+    pub fn use_card(&self, code: &str, module: &Path, pin: &str) {
+        let pin_file = self.dir.join(format!("{code}.pin"));
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&pin_file)
+            .expect("PIN file");
+        file.write_all(pin.as_bytes()).expect("PIN file");
+        let settings = fs::read_to_string(self.config(code)).expect("settings");
+        let (before, keys) = settings.split_once("[keys.sign]").expect("signing key");
+        let (_, after) = keys.split_once("\n[center]").expect("center after the keys");
+        let (module, pin_file) = (module.display(), pin_file.display());
+        let card = format!("[card]\nmodule = \"{module}\"\npin-file = \"{pin_file}\"\n");
+        fs::write(self.config(code), format!("{before}{card}\n[center]{after}")).expect("settings");
     }
 
     /// `di-node --config … ARGS`, waited for.
@@ -72,10 +105,9 @@ impl Site {
     /// If it cannot be started.
     #[must_use]
     pub fn di_node(&self, code: &str, args: &[&str]) -> std::process::Output {
-        let config = self.dir.join(format!("node-{code}.toml"));
         Command::new(self.bins.join("di-node"))
             .arg("--config")
-            .arg(config)
+            .arg(self.config(code))
             .args(args)
             .stdin(Stdio::null())
             .output()

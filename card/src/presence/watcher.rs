@@ -122,7 +122,7 @@ impl std::fmt::Debug for Watcher {
 #[cfg(feature = "pcsc")]
 mod watching {
     use super::super::service::{Gone, SECOND_ASKING, Service};
-    use super::{Arc, Desk, Duration, MutexGuard, PoisonError, Settings, Shared, Snapshot, State, Watcher};
+    use super::{Arc, Desk, Duration, PoisonError, Settings, Shared, Snapshot, State, Watcher};
 
     /// A plain look now and then, whatever the service says or forgets to say.
     const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -130,7 +130,7 @@ mod watching {
     const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
     /// Between two looks, so that a service that cries wolf cannot keep a core busy.
     const BREATH: Duration = Duration::from_millis(20);
-    /// How long a drop waits for the thread. A service that hangs holds the thread; it then ends when the service does.
+    /// How long a drop waits for the thread. A service that hangs holds the thread; it then ends with the service, or with us.
     const PATIENCE: Duration = Duration::from_secs(2);
 
     pub(super) fn start(settings: Settings, told: impl FnMut(&Snapshot) + Send + 'static) -> Watcher {
@@ -252,16 +252,19 @@ mod watching {
     impl Drop for Watcher {
         fn drop(&mut self) {
             let Some(thread) = self.thread.take() else { return };
-            let mut desk = self.shared.desk();
-            desk.stop = true;
+            self.shared.desk().stop = true;
             self.shared.news.notify_all();
-            // a cancel that comes before the wait is lost, so it is said until it is heard
-            for _ in 0..PATIENCE.as_millis() / BREATH.as_millis() {
-                if desk.ended {
-                    break;
-                }
-                desk = cancel(&self.shared, desk);
-            }
+            // Cancelling asks the service, and a service that hangs never answers: so not from this thread.
+            let shared = Arc::clone(&self.shared);
+            let _ = std::thread::Builder::new()
+                .name("card-presence-end".to_owned())
+                .spawn(move || cancel(&shared));
+            let desk = self.shared.desk();
+            let (desk, _) = self
+                .shared
+                .news
+                .wait_timeout_while(desk, PATIENCE, |desk| !desk.ended)
+                .unwrap_or_else(PoisonError::into_inner);
             let ended = desk.ended;
             drop(desk);
             if ended {
@@ -270,14 +273,18 @@ mod watching {
         }
     }
 
-    fn cancel<'a>(shared: &'a Shared, desk: MutexGuard<'a, Desk>) -> MutexGuard<'a, Desk> {
-        let canceller = desk.canceller.clone();
-        drop(desk);
-        if let Some(canceller) = canceller {
-            let _ = canceller.cancel();
+    /// Ends the wait of the watcher's thread. A cancel that comes before the wait is lost, so it is said until it is
+    /// heard.
+    fn cancel(shared: &Shared) {
+        let mut desk = shared.desk();
+        while !desk.ended {
+            let canceller = desk.canceller.clone();
+            drop(desk);
+            if let Some(canceller) = canceller {
+                let _ = canceller.cancel();
+            }
+            let waited = shared.news.wait_timeout_while(shared.desk(), BREATH, |desk| !desk.ended);
+            desk = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let running = |desk: &mut Desk| !desk.ended;
-        let desk = shared.desk();
-        shared.news.wait_timeout_while(desk, BREATH, running).unwrap_or_else(PoisonError::into_inner).0
     }
 }

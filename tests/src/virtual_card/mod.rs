@@ -86,6 +86,7 @@ struct Desk {
     slow: Duration,
     /// Pull the card in the middle of the next such operation.
     pull_during: Option<Operation>,
+    mute: bool,
     inside: bool,
 }
 
@@ -160,6 +161,11 @@ impl VirtualCard {
     /// The card will be pulled in the middle of the next such operation: begun, perhaps done, never answered.
     pub fn pull_during(&self, operation: Operation) {
         self.shared.change(|desk| desk.pull_during = Some(operation));
+    }
+
+    /// It gives no proper answer to reset, from the next insertion on, as a card that is upside down.
+    pub fn mute(&self, mute: bool) {
+        self.shared.change(|desk| desk.mute = mute);
     }
 
     /// What it has done so far.

@@ -100,3 +100,35 @@ fn a_reader_comes_and_goes() {
     }
     Watch::start(pcscd.environment(), Some("xca")).until("card-no-reader");
 }
+
+#[test]
+fn a_card_that_does_not_answer_its_reset() {
+    let pcscd = Pcscd::start();
+    let card = card();
+    card.mute(true);
+    let mut watch = Watch::start(pcscd.environment(), None);
+    watch.until("card-absent");
+    card.insert(pcscd.port(0));
+    watch.until("card-mute");
+    card.remove();
+    watch.until("card-absent");
+    card.mute(false);
+    pcscd.insert(&card, 0);
+    watch.until("card-in");
+}
+
+#[test]
+fn a_service_that_hangs_does_not_hold_the_watcher() {
+    let pcscd = Pcscd::start();
+    let card = card();
+    pcscd.insert(&card, 0);
+    let mut watch = Watch::start(pcscd.environment(), None);
+    watch.until("card-in");
+    pcscd.freeze();
+    let took = watch.stop();
+    assert!(took < Duration::from_secs(4), "the watcher took {took:?} to stop");
+    let watch = Watch::start(pcscd.environment(), None);
+    let took = watch.stop();
+    assert!(took < Duration::from_secs(4), "the watcher took {took:?} to stop before its first look");
+    pcscd.thaw();
+}
