@@ -1,4 +1,8 @@
 //! Who may come in: protocol §3, without a socket.
+//!
+//! Whether a card is revoked is judged at each login, so at least every twelve hours, by what is at hand; what is missing is
+//! fetched beside. The entries of others that the directory gives are not judged here: each node does that for itself, as it
+//! need not trust the center.
 
 use crate::desk::Desk;
 use crate::directory::Member;
@@ -67,6 +71,9 @@ pub(crate) fn login(
         let detail = format!("the signer {} is not the registered certificate", verified.signer.subject());
         return Ok(Err(refusal::CERTIFICATE_NOT_REGISTERED.refuse(detail)));
     }
+    if let Some(error) = desk.revocation.check(&verified.chain, now).error() {
+        return Ok(Err(explain(error)));
+    }
     let facts = ProofFacts {
         version: asked.version,
         member: &member.code,
@@ -127,6 +134,9 @@ fn explain(e: &envelope::Error) -> Refusal {
         envelope::Error::Untrusted { .. } | envelope::Error::IssuerNotCa { .. } => {
             refusal::CERTIFICATE_UNTRUSTED
         }
+        envelope::Error::Revoked { .. } | envelope::Error::Held { .. } => refusal::CERTIFICATE_REVOKED,
+        envelope::Error::RevocationUnknown { .. } => refusal::REVOCATION_UNKNOWN,
+        envelope::Error::NoStatusAddress { .. } => refusal::CERTIFICATE_UNTRUSTED,
         envelope::Error::Expired { .. } | envelope::Error::NotYetValid { .. } => refusal::CERTIFICATE_EXPIRED,
         _ => refusal::LOGIN_INVALID,
     };

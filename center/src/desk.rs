@@ -21,6 +21,8 @@ pub(crate) struct Desk {
     pub(crate) receipt_key: Arc<dyn SigningKey>,
     /// Anchors of members' certificates.
     pub(crate) anchors: Anchors,
+    /// Whether members' certificates are revoked.
+    pub(crate) revocation: revocation::Checker,
     /// Defaults of the limits per member.
     pub(crate) limits: CenterLimits,
     /// Parts a minute.

@@ -111,6 +111,9 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The folder of the authorities' answers.
+    #[error("the authorities' answers cannot be kept")]
+    Revocation(#[from] revocation::Error),
     /// The background work died.
     #[error("a task of the center died")]
     Task,
@@ -136,6 +139,7 @@ pub const LABELS: &[(&str, Class)] = &[
     ("center-bad-network", Class::Permanent),
     ("center-stale-entry", Class::Permanent),
     ("center-import", Class::Permanent),
+    ("center-revocation", Class::Retry),
     ("center-task", Class::Retry),
 ];
 
@@ -161,6 +165,7 @@ impl Error {
             Self::BadNetwork(_) => "center-bad-network",
             Self::StaleEntry { .. } => "center-stale-entry",
             Self::Import { .. } => "center-import",
+            Self::Revocation(_) => "center-revocation",
             Self::Task => "center-task",
         }
     }

@@ -81,6 +81,8 @@ pub async fn start_with(config: CenterConfig, clock: Clock) -> Result<Running> {
     directory::make_folder(&config.data)?;
     let lock = lock(&config.data)?;
     let path = config.data.clone();
+    let revocation = revocation_settings(&config);
+    let for_revocation = clock.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let database = Arc::new(Database::open(&path.join("center.db"), true)?);
         let mailbox = SqliteMailbox::new(database.clone(), &path)?;
@@ -90,9 +92,10 @@ pub async fn start_with(config: CenterConfig, clock: Clock) -> Result<Running> {
         }
         // before anyone can wait for news, so that no later write of another process is missed
         let seen = mailbox.foreign_writes()?;
-        Ok::<_, Error>((database, mailbox, seen))
+        let revocation = revocation::Checker::open(revocation, move || for_revocation())?;
+        Ok::<_, Error>((database, mailbox, seen, revocation))
     });
-    let (database, mailbox, seen) = opened.await.unwrap_or(Err(Error::Task))?;
+    let (database, mailbox, seen, revocation) = opened.await.unwrap_or(Err(Error::Task))?;
     let limits = wire::Limits {
         connections: config.limits.connections,
         per_address: config.limits.connections_per_member.max(64),
@@ -107,6 +110,7 @@ pub async fn start_with(config: CenterConfig, clock: Clock) -> Result<Running> {
             directory: Arc::new(SqliteDirectory::new(database.clone())),
             receipt_key,
             anchors,
+            revocation: revocation.clone(),
             limits: config.limits.clone(),
             parts: rate::Rate::default(),
             requests: rate::Rate::default(),
@@ -119,6 +123,7 @@ pub async fn start_with(config: CenterConfig, clock: Clock) -> Result<Running> {
         guests: std::sync::Mutex::default(),
     });
     tracing::info!(%address, center = config.code, "listening");
+    house.tasks.spawn(revocation.run(house.stop.clone().cancelled_owned()));
     let work = tokio::spawn(listen(house.clone(), listener, config.keep.clone(), seen));
     Ok(Running { address, house, database, work: Some(work), _lock: lock })
 }
@@ -156,6 +161,28 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.house.stop.cancel();
+    }
+}
+
+/// `[revocation]`, with the center's default: a fault of an authority's server must not stop everybody's mail, and each
+/// node judges for itself.
+fn revocation_settings(config: &CenterConfig) -> revocation::Settings {
+    use config::{RevocationMode, WithoutAddress};
+    let given = &config.revocation;
+    let proxy = (!given.proxy.is_empty()).then(|| (given.proxy.host().to_owned(), given.proxy.port()));
+    revocation::Settings {
+        mode: match given.mode {
+            None | Some(RevocationMode::Soft) => revocation::Mode::Soft,
+            Some(RevocationMode::Hard) => revocation::Mode::Hard,
+            Some(RevocationMode::Off) => revocation::Mode::Off,
+        },
+        accept_without_address: given.without_address == WithoutAddress::Accept,
+        limit: given.max_size.get(),
+        grace: given.grace.as_millis(),
+        timeout: given.timeout.get(),
+        proxy,
+        internal: given.internal_addresses,
+        ..revocation::Settings::new(config.data.join("revocation"))
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Checker(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
-    clock: fn() -> i64,
+    clock: Box<dyn Fn() -> i64 + Send + Sync>,
     /// `None` when nothing is checked.
     folder: Option<Folder>,
     state: Mutex<State>,
@@ -77,7 +77,7 @@ impl Checker {
     ///
     /// # Errors
     /// [`Error::Folder`].
-    pub fn open(settings: Settings, clock: fn() -> i64) -> Result<Self, Error> {
+    pub fn open(settings: Settings, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Result<Self, Error> {
         let mut state = State::default();
         let folder = if settings.mode == Mode::Off { None } else { Some(Folder::open(&settings.folder)?) };
         if let Some(folder) = &folder {
@@ -91,7 +91,7 @@ impl Checker {
         }
         Ok(Self(Arc::new(Inner {
             settings,
-            clock,
+            clock: Box::new(clock),
             folder,
             state: Mutex::new(state),
             ring: Notify::new(),

@@ -235,6 +235,29 @@ async fn our_own_certificate_stops_sending_only_and_its_end_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_center_lets_in_whom_it_knows_to_be_good() {
+    let _one = ONE.lock().await;
+    let mut world = world(2).await;
+    let revoked = "XC00000002.sign";
+    give(&world, revoked, &[(revoked, now() - 60_000, KeyCompromise)], 86_400);
+    world.center_down().await;
+    world.config.revocation.internal_addresses = true;
+    world.config.revocation.mode = Some(RevocationMode::Hard);
+    world.center_up().await;
+    for node in &mut world.nodes {
+        node.start().await;
+    }
+    // Not known at first: refused for the moment, and let in by itself once the list came.
+    world.nodes[0].ready().await;
+    let state = world.nodes[1].running.as_ref().unwrap().link();
+    eventually("refused for its revocation", || {
+        (state.borrow().label() == Some("certificate-revoked")).then_some(())
+    })
+    .await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_an_expired_certificate_the_reason_shows_although_nobody_logs_in() {
     let _one = ONE.lock().await;
     let mut world = world(2).await;

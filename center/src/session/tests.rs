@@ -51,6 +51,11 @@ impl Room {
             directory: Arc::new(SqliteDirectory::new(database)),
             receipt_key: Arc::new(soft(&pki::PKI.receipt)),
             anchors: envelope::trust::Anchors::default(),
+            revocation: revocation::Checker::open(
+                revocation::Settings::new(dir.path().join("revocation")),
+                || NOW,
+            )
+            .unwrap(),
             limits: config.limits,
             parts: Default::default(),
             requests: Default::default(),
