@@ -163,7 +163,7 @@ fn used(
             facts.lines.push(format!("OAEP-SHA256：{}", if info.oaep { "可用" } else { "不可用" }));
         }
     }
-    helper.close();
+    drop(helper);
 }
 
 /// A PIN that was not tried: what is known of its tries all the same.
