@@ -174,3 +174,6 @@ pub(crate) fn printable(id: &[u8]) -> String {
     }
     id.iter().map(|b| format!("{b:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

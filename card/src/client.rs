@@ -399,13 +399,6 @@ impl Helper {
         Ok(reply)
     }
 
-    /// Forgets the card that is open.
-    pub fn close(&mut self) {
-        if self.open.take().is_some() {
-            let _ = self.process.ask("C_CloseSession", &Request::Close, self.deadlines.list);
-        }
-    }
-
     fn opened_info(&self) -> Result<&Arc<Info>, Error> {
         self.info().ok_or_else(no_card)
     }

@@ -175,3 +175,26 @@ impl From<Error> for KeyError {
         Self::new(kind, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn labels_are_listed_once_and_keep_one_class() {
+        let mut seen = BTreeSet::new();
+        for (label, class) in LABELS.iter().chain(guard::LABELS).chain(pin::LABELS) {
+            assert!(seen.insert(*label), "{label} is listed twice");
+            assert_eq!(class_of(label), *class, "{label}");
+        }
+        for (label, class) in presence::LABELS {
+            assert!(seen.insert(*label) || class_of(label) == *class, "{label} has two classes");
+        }
+        // Every label that an error or a state gives by itself; those of guard and PIN are theirs.
+        let source = [include_str!("error.rs"), include_str!("state.rs")].concat();
+        for given in source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(!given.starts_with("card-") || seen.contains(given), "{given} is not listed");
+        }
+    }
+}

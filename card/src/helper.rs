@@ -117,6 +117,5 @@ fn answer(module: &mut Option<Module>, request: Request) -> Reply {
         (Some(module), Request::Decrypt { key, oaep, data, pin }) => {
             module.decrypt(key, oaep, &data, pin.as_ref())
         }
-        (Some(module), Request::Close) => module.close(),
     }
 }

@@ -159,7 +159,6 @@ pub(crate) fn unexpected(reply: &Reply) -> Error {
         Reply::Keys { .. } => "keys",
         Reply::Signature { .. } => "signature",
         Reply::Plain { .. } => "plain",
-        Reply::Closed => "closed",
         Reply::Trouble { .. } => "trouble",
     };
     Error::HelperAnswer { detail: format!("an answer to another question ({kind})") }

@@ -92,9 +92,6 @@ pub(crate) enum Request {
         #[n(3)]
         pin: Option<Secret>,
     },
-    /// Close the session.
-    #[n(7)]
-    Close,
 }
 
 impl Request {
@@ -174,11 +171,8 @@ pub(crate) enum Reply {
         #[n(0)]
         bytes: Secret,
     },
-    /// To `Close`.
-    #[n(7)]
-    Closed,
     /// To anything.
-    #[n(8)]
+    #[n(7)]
     Trouble {
         /// Which kind.
         #[n(0)]

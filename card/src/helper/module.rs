@@ -186,13 +186,12 @@ impl Module {
         done.map_or_else(|reply| reply, |bytes| Reply::Plain { bytes: Secret(Zeroizing::new(bytes)) })
     }
 
-    pub(super) fn close(&mut self) -> Reply {
+    fn close(&mut self) {
         self.keys.clear();
         if let Some(session) = self.session.take() {
             // Some modules keep a login beyond its session.
             let _ = session.logout();
         }
-        Reply::Closed
     }
 
     fn key(&self, key: u32) -> Result<(&Session, ObjectHandle), Reply> {

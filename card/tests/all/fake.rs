@@ -225,7 +225,7 @@ fn a_card_pulled_and_put_back_between_two_calls_costs_one_login() {
     fake.script.readers[0].insertion += 1;
     fake.set();
     card.sign(&[1; 32]).unwrap();
-    assert_eq!((fake.calls("C_Login"), card.helper_starts()), (2, 1));
+    assert_eq!((fake.calls("C_Login"), card.helper_starts()), (2, 2), "and a fresh module");
 }
 
 #[test]
