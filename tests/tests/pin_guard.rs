@@ -27,6 +27,8 @@ struct Desk {
     dir: tempfile::TempDir,
     script: Script,
     faults: u32,
+    /// Of the supervisor's calls with a PIN, milliseconds. Where a call is to succeed it is long enough for any machine.
+    deadline: u64,
 }
 
 impl Desk {
@@ -47,7 +49,7 @@ impl Desk {
         let reader = Reader { name: "reader".into(), card: Some(card), insertion: 0 };
         let script = Script { readers: vec![reader], pin_flags: false, ..Script::default() };
         Memory::new(PINS[0]).write(&at("card")).unwrap();
-        let desk = Self { dir, script, faults: 0 };
+        let desk = Self { dir, script, faults: 0, deadline: 20_000 };
         desk.put_script();
         desk.put_pin(PINS[0]);
         desk
@@ -110,7 +112,7 @@ impl Desk {
             tests::binary("libfake_module.so"),
         );
         settings.environment.push((VARIABLE.into(), self.at("script").into()));
-        settings.deadlines.login = Duration::from_millis(400);
+        settings.deadlines.login = Duration::from_millis(self.deadline);
         let Ok(mut helper) = Helper::start(&settings) else { return };
         let token = helper.tokens().ok().and_then(|listing| listing.tokens.into_iter().next());
         if token.is_some_and(|token| helper.read(&token).is_ok()) {
@@ -129,6 +131,7 @@ struct Holder {
     child: Child,
     said: Receiver<String>,
     orders: u32,
+    log: PathBuf,
 }
 
 impl Holder {
@@ -137,6 +140,7 @@ impl Holder {
         let mut child = Command::new(env!("CARGO_BIN_EXE_card-holder"))
             .arg(tests::binary("libfake_module.so"))
             .args([desk.at("script"), desk.at("guard"), desk.at("pin")])
+            .arg(desk.deadline.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -149,7 +153,7 @@ impl Holder {
                 let _ = say.send(line);
             }
         });
-        Self { child, said, orders: 0 }
+        Self { child, said, orders: 0, log: desk.at("log") }
     }
 
     fn order(&mut self, order: &str) -> u32 {
@@ -171,8 +175,13 @@ impl Holder {
     }
 
     fn ask(&mut self, order: &str) -> String {
-        let order = self.order(order);
-        self.answer(order, PATIENCE).expect("the supervisor answers")
+        let number = self.order(order);
+        self.answer(number, PATIENCE).unwrap_or_else(|| {
+            let ended = self.child.try_wait();
+            let log = std::fs::read_to_string(&self.log).unwrap();
+            let lines: Vec<_> = log.lines().rev().take(20).collect();
+            panic!("no answer to {order}; ended: {ended:?}; log, newest first:\n{}", lines.join("\n"))
+        })
     }
 
     /// Looks and works with the card, as far as it can. The label of the state after it.
@@ -307,6 +316,8 @@ fn play(nature: Nature, history: Vec<Event>) {
     desk.script.always_authenticate = nature.always_authenticate;
     desk.script.keeps_pin = nature.keeps_pin;
     desk.put_script();
+    // A slow machine only adds failures.
+    desk.deadline = 400;
     let mut holder = Holder::start(&desk);
     let mut orphans = Vec::new();
     for event in history {
@@ -484,6 +495,7 @@ fn the_pin_is_nowhere() {
     Memory::change(&desk.at("card"), |card| card.pin = PINS[1].into()).unwrap();
     holder.stop();
     let fault = desk.arm(When::After, What::Hang(60_000));
+    desk.deadline = 400;
     let mut holder = Holder::start(&desk);
     holder.look_into(&fault);
     assert_eq!(holder.look(), "pin-stopped");

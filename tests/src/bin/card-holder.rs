@@ -1,4 +1,5 @@
-//! A card and its guard in a process of their own, to be killed: `card-holder MODULE SCRIPT GUARD-FOLDER PIN-FILE`.
+//! A card and its guard in a process of their own, to be killed: `card-holder MODULE SCRIPT GUARD-FOLDER PIN-FILE DEADLINE`
+//! (milliseconds, for whatever carries a PIN).
 //!
 //! Commands on standard input, each with a number that its answer begins with: `N look` (the label of the state after
 //! it), `N sign` (`signed`, or the label of the error), `N pid` (the helper's; 0 if there is none). It ends with its
@@ -13,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 fn main() {
     let mut arguments = std::env::args_os().skip(1);
-    let mut next = || arguments.next().expect("MODULE SCRIPT GUARD-FOLDER PIN-FILE");
+    let mut next = || arguments.next().expect("MODULE SCRIPT GUARD-FOLDER PIN-FILE DEADLINE");
     let module = next();
     if module == "card-helper" {
         std::process::exit(card::helper::main());
@@ -22,10 +23,12 @@ fn main() {
     let me = std::env::current_exe().expect("a program knows its own path");
     let mut settings = Settings::new(vec![me.into(), "card-helper".into()], module);
     settings.environment.push((fake_module::VARIABLE.into(), next()));
-    settings.deadlines.login = Duration::from_millis(400);
     settings.care.backoff = (Duration::from_millis(10), Duration::from_millis(50));
     let guard = Guard::open(Path::new(&next())).expect("guard's folder");
     let supply = Supply::open(Source::File(next().into())).expect("files are read when they are needed");
+    let deadline = next().to_str().and_then(|text| text.parse().ok()).expect("milliseconds");
+    settings.deadlines.login = Duration::from_millis(deadline);
+    settings.deadlines.operate = settings.deadlines.login;
     let now = || {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
