@@ -8,7 +8,8 @@
 //!   ([`Problem`]), one [`Verdict`], and what it says: a [`Letter`] or a [`Roster`].
 //! - [`model`] holds the content models as data; [`model::dtd`] prints them as a DTD for any outside judge.
 //! - [`fields`] reads values that were written for people: dates, contact lines, postcodes, 統一編號.
-//! - [`cross_check`] holds a letter against its roster and the files beside it: hints, never decisions.
+//! - [`cross_check`] holds a letter against its roster: hints, never decisions. [`TOLERATED`] lists what is wrong and
+//!   accepted all the same; docs/di.md explains each.
 //! - [`mod@write`] makes every kind, 函, 簽 and 交換表單 valid by the official DTDs, the others only on the caller's word;
 //!   reading them gives the same values back.
 //! - [`display`] makes what a person sees of a letter: one [`display::View`], printed as text or HTML.
