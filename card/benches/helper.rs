@@ -103,6 +103,15 @@ fn main() {
         );
     }
 
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..count / 8).for_each(|_| drop(card.sign(&[1; 32]).unwrap())));
+        }
+    });
+    let rate = (count / 8 * 8) as f64 / began.elapsed().as_secs_f64();
+    println!("sign, eight callers at once: {rate:.0}/s");
+
     let mut restarts: Vec<_> = (0..21)
         .map(|_| {
             let pid = Pid::from_raw(i32::try_from(card.helper_pid().unwrap()).unwrap()).unwrap();
