@@ -99,6 +99,15 @@ struct Demo {
     /// 保留示範產生的一切（金鑰、設定、公文、證據）於這個新目錄
     #[arg(long, value_name = "目錄")]
     keep: Option<PathBuf>,
+    /// 寄件機關的金鑰放在這個 PKCS#11 程式庫的載具上；SoftHSM 會自動備妥一次性載具
+    #[arg(long, value_name = "檔案")]
+    pkcs11: Option<PathBuf>,
+    /// 已備好金鑰與憑證的載具標籤
+    #[arg(long, value_name = "標籤", requires = "pkcs11")]
+    token: Option<String>,
+    /// 由這個檔案描述子讀該載具的 PIN 碼
+    #[arg(long, value_name = "編號", requires = "pkcs11")]
+    pin_fd: Option<u32>,
     /// 步調；slow 方便觀看
     #[arg(long, value_enum, value_name = "步調", default_value_t = Pace::Fast)]
     pace: Pace,
@@ -153,7 +162,7 @@ fn perform(cli: Cli, out: &mut Out) -> Done {
     let config = cli.config.as_deref();
     match cli.verb {
         Verb::Run => run::run(config),
-        Verb::Demo(demo) => Ok(run::demo(demo.keep, demo.pace == Pace::Slow)),
+        Verb::Demo(demo) => Ok(run::demo(demo)),
         Verb::Setup(setup) => crate::setup::setup(&setup, out),
         Verb::Status(status) => status::status(&status, config, out),
         Verb::Show(show) => show::show(&show, config, out),

@@ -3,6 +3,7 @@
 //! Nothing is asked on the terminal: every value is a flag, so that the same command can stand in a script. Nothing is
 //! overwritten. Before anything is written, keys and certificates are checked as the service will check them.
 
+mod card;
 pub(crate) mod inspect;
 
 use std::io::Write;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::{Done, Out, now};
+use card::{CardArgs, OwnCard};
 use inspect::{Check, Trouble};
 
 /// 產生第一份設定檔
@@ -32,20 +34,22 @@ pub(crate) struct Setup {
     #[arg(long, value_name = "全銜")]
     name: String,
     /// 簽章金鑰（PKCS#8 或 PKCS#12）
-    #[arg(long, value_name = "檔案")]
-    sign_key: PathBuf,
+    #[arg(long, value_name = "檔案", required_unless_present = "pkcs11", conflicts_with = "pkcs11")]
+    sign_key: Option<PathBuf>,
     /// 簽章憑證；金鑰為 PKCS#12 時不需要
     #[arg(long, value_name = "檔案")]
     sign_cert: Option<PathBuf>,
     /// 加密金鑰（PKCS#8 或 PKCS#12）
-    #[arg(long, value_name = "檔案")]
-    enc_key: PathBuf,
+    #[arg(long, value_name = "檔案", required_unless_present = "pkcs11", conflicts_with = "pkcs11")]
+    enc_key: Option<PathBuf>,
     /// 加密憑證；金鑰為 PKCS#12 時不需要
     #[arg(long, value_name = "檔案")]
     enc_cert: Option<PathBuf>,
     /// 金鑰檔的密碼檔（第一行為密碼）
     #[arg(long, value_name = "檔案")]
     passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    card: CardArgs,
     /// 憑證管理中心的憑證（PEM），機關憑證須由其簽發
     #[arg(long, value_name = "檔案")]
     anchors: PathBuf,
@@ -114,13 +118,15 @@ pub(crate) fn setup(args: &Setup, out: &mut Out) -> Done {
         }
     }
     let mut checks = Vec::new();
-    let anchors = inspect::certificates(&args.anchors).map(Anchors::new).map_err(failed)?;
-    let sign = inspect::load_key(&key_file(args, &args.sign_key, args.sign_cert.as_ref())).map_err(failed)?;
-    let enc = inspect::load_key(&key_file(args, &args.enc_key, args.enc_cert.as_ref())).map_err(failed)?;
+    let known = inspect::certificates(&args.anchors).map_err(failed)?;
+    let mut keys = Own::read(args, &known).map_err(failed)?;
+    let anchors = Anchors::new(known);
     let at = now();
-    checks.push(inspect::certificate("簽章金鑰與憑證", &sign, Some(&anchors), Purpose::Sign, at));
-    checks.push(inspect::certificate("加密金鑰與憑證", &enc, Some(&anchors), Purpose::Encrypt, at));
-    let (own, unwrap) = (sign.own_certificate(), enc.own_certificate());
+    let (own, unwrap) = (&keys.sign_certificate(), &keys.enc_certificate());
+    let chain = keys.signer().chain();
+    checks.push(inspect::certificate("簽章金鑰與憑證", own, &chain, Some(&anchors), Purpose::Sign, at));
+    let chain = keys.enc_chain();
+    checks.push(inspect::certificate("加密金鑰與憑證", unwrap, &chain, Some(&anchors), Purpose::Encrypt, at));
     inspect::same_organisation(own, unwrap, &mut checks);
     if let Some(expected) = &args.organisation_oid
         && own.organisation_oid() != Some(expected)
@@ -135,18 +141,24 @@ pub(crate) fn setup(args: &Setup, out: &mut Out) -> Done {
     let mut text: String = checks.iter().map(Check::line).collect();
     let mut written = None;
     if ok {
-        let settings = toml(args)?;
+        let settings = toml(args, &keys)?;
         // What is written must be what the service accepts.
         write_new(&args.output, settings.as_bytes(), 0o640)?;
-        if let Err(error) = config::load::<config::NodeConfig>(&args.output) {
-            let _ = std::fs::remove_file(&args.output);
-            return Err(Failure::new(exit::CONFIG, error.label(), "以這些值組成的設定檔不正確")
-                .block(error.to_string()));
-        }
+        let config = match config::load::<config::NodeConfig>(&args.output) {
+            Ok(config) => config,
+            Err(error) => {
+                let _ = std::fs::remove_file(&args.output);
+                return Err(Failure::new(exit::CONFIG, error.label(), "以這些值組成的設定檔不正確")
+                    .block(error.to_string()));
+            }
+        };
         written = Some(args.output.display().to_string());
         text.push_str(&format!("✓ 已寫出設定檔 {}\n", args.output.display()));
+        if let (Own::Card(card), false) = (&mut keys, entries.is_empty()) {
+            args.card.login(card, &config)?;
+        }
         for (path, code) in &entries {
-            let der = make_entry(args, code, &sign, &enc, at).map_err(|e| failed(Trouble::from(e)))?;
+            let der = make_entry(args, code, &keys, at).map_err(|e| failed(Trouble::from(e)))?;
             write_new(path, &der, 0o644)?;
             text.push_str(&format!("✓ 已寫出登記檔 {}（信箱 {code}）\n", path.display()));
         }
@@ -194,28 +206,79 @@ fn mailboxes(args: &Setup) -> Vec<(PathBuf, String)> {
     std::iter::once(own).chain(args.units.iter().map(unit)).collect()
 }
 
-fn make_entry(
-    args: &Setup,
-    code: &str,
-    sign: &SoftKey,
-    enc: &SoftKey,
-    at: i64,
-) -> Result<Vec<u8>, envelope::Error> {
-    let certificate = enc.own_certificate();
-    let chain = SigningKey::chain(enc);
+/// The organisation's keys, wherever they are.
+enum Own {
+    Files { sign: Box<SoftKey>, enc: Box<SoftKey> },
+    Card(Box<OwnCard>),
+}
+
+impl Own {
+    fn read(args: &Setup, anchors: &[Certificate]) -> Result<Self, Trouble> {
+        if let Some(module) = &args.card.pkcs11 {
+            let known = anchors.iter().filter(|c| c.issuer_der() != c.subject_der()).cloned().collect();
+            return Ok(Self::Card(Box::new(args.card.read(module, known)?)));
+        }
+        let load = |key: &Option<PathBuf>, certificate: Option<&PathBuf>| {
+            let key = key.as_deref().unwrap_or_else(|| Path::new(""));
+            inspect::load_key(&key_file(args, key, certificate)).map(Box::new)
+        };
+        Ok(Self::Files {
+            sign: load(&args.sign_key, args.sign_cert.as_ref())?,
+            enc: load(&args.enc_key, args.enc_cert.as_ref())?,
+        })
+    }
+
+    fn signer(&self) -> &dyn SigningKey {
+        match self {
+            Self::Files { sign, .. } => sign.as_ref(),
+            Self::Card(card) => card.as_ref(),
+        }
+    }
+
+    fn sign_certificate(&self) -> Certificate {
+        match self {
+            Self::Files { sign, .. } => sign.own_certificate().clone(),
+            Self::Card(card) => card.info.sign.certificate.clone(),
+        }
+    }
+
+    fn enc_certificate(&self) -> Certificate {
+        match self {
+            Self::Files { enc, .. } => enc.own_certificate().clone(),
+            Self::Card(card) => card.info.unwrap.certificate.clone(),
+        }
+    }
+
+    fn enc_chain(&self) -> Vec<Certificate> {
+        match self {
+            Self::Files { enc, .. } => SigningKey::chain(enc.as_ref()),
+            Self::Card(card) => card.chain(),
+        }
+    }
+
+    /// Whether the encryption key can OAEP: a card tells after a login.
+    fn oaep(&self) -> bool {
+        match self {
+            Self::Files { .. } => true,
+            Self::Card(card) => card.info.oaep,
+        }
+    }
+}
+
+fn make_entry(args: &Setup, code: &str, keys: &Own, at: i64) -> Result<Vec<u8>, envelope::Error> {
     let entry = directory::Entry {
         code,
         name: &args.name,
-        enc: certificate,
-        enc_chain: &chain,
-        oaep: !args.no_oaep,
+        enc: &keys.enc_certificate(),
+        enc_chain: &keys.enc_chain(),
+        oaep: !args.no_oaep && keys.oaep(),
         number: args.number,
     };
-    directory::make(&entry, sign, at)
+    directory::make(&entry, keys.signer(), at)
 }
 
 /// The configuration with a line of explanation for each part.
-fn toml(args: &Setup) -> Result<String, Failure> {
+fn toml(args: &Setup, keys: &Own) -> Result<String, Failure> {
     let base = args.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let path = |p: &Path| -> Result<String, Failure> { Ok(quoted(&placed(p, base)?)) };
     let key = |head: &str, key: &Path, certificate: Option<&PathBuf>| -> Result<String, Failure> {
@@ -252,10 +315,16 @@ fn toml(args: &Setup) -> Result<String, Failure> {
             quoted(&root.display().to_string())
         ));
     }
-    text.push_str("# 簽章與登入用的金鑰\n");
-    text.push_str(&key("[keys.sign]", &args.sign_key, args.sign_cert.as_ref())?);
-    text.push_str("\n# 解開來文用的金鑰；換發後新的放在前面，舊的留著才能讀舊文\n");
-    text.push_str(&key("[[keys.unwrap]]", &args.enc_key, args.enc_cert.as_ref())?);
+    match (keys, &args.card.pkcs11, &args.sign_key, &args.enc_key) {
+        (Own::Card(card), Some(module), ..) => text.push_str(&args.card.toml(module, &card.info)),
+        (_, _, Some(sign), Some(enc)) => {
+            text.push_str("# 簽章與登入用的金鑰\n");
+            text.push_str(&key("[keys.sign]", sign, args.sign_cert.as_ref())?);
+            text.push_str("\n# 解開來文用的金鑰；換發後新的放在前面，舊的留著才能讀舊文\n");
+            text.push_str(&key("[[keys.unwrap]]", enc, args.enc_cert.as_ref())?);
+        }
+        _ => {}
+    }
     text.push_str(&format!(
         "\n# 交換中心\n[center]\naddress = {}\ncode = {}\nanchors = {}\nreceipt-certificate = [{}]\nregistrar-anchors = {}\n",
         quoted(&args.center),

@@ -7,6 +7,7 @@ use ::card::guard::{Ask, Granted, Guard, Refusal};
 use ::card::identity::{Expected, Mismatch};
 use ::card::{Card, Pins, Settings, State, pin, presence};
 use config::NodeConfig;
+use envelope::Certificate;
 use envelope::directory::VerifiedEntry;
 use store::Store;
 use store::journal::{About, NewEntry};
@@ -92,7 +93,7 @@ impl Desk {
         let watcher =
             readers(&config.card).map(|of| presence::Watcher::hints(of, move |hint| hinted.hint(hint)));
         Ok(Some(Self(Arc::new(Inner {
-            keys: Keys::new(card.clone(), &config.folders.state),
+            keys: Keys::new(card.clone(), &config.folders.state, intermediates(config)),
             card,
             guard,
             watcher: Mutex::new(watcher),
@@ -243,6 +244,13 @@ impl Desk {
             }
         }
     }
+}
+
+/// CA certificates of the anchors' file that stand under others: a card need not hold its own chain.
+fn intermediates(config: &NodeConfig) -> Vec<Certificate> {
+    let read = config.trust.anchors.as_deref().map(crate::setup::inspect::certificates);
+    let all = read.and_then(Result::ok).unwrap_or_default();
+    all.into_iter().filter(|c| c.issuer_der() != c.subject_der()).collect()
 }
 
 /// Reads a descriptor now; a source that cannot be read yet is asked again by whoever wants the PIN.

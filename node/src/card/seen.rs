@@ -55,11 +55,14 @@ pub(crate) struct Keys {
     card: Card,
     seen: Arc<Mutex<Option<Seen>>>,
     state: PathBuf,
+    /// CA certificates from the anchors' file, for what the card does not hold.
+    known: Arc<[Certificate]>,
 }
 
 impl Keys {
-    pub(crate) fn new(card: Card, state: &Path) -> Self {
-        Self { card, seen: Arc::new(Mutex::new(Seen::load(state))), state: state.to_owned() }
+    pub(crate) fn new(card: Card, state: &Path, known: Vec<Certificate>) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::load(state)));
+        Self { card, seen, state: state.to_owned(), known: known.into() }
     }
 
     /// A card that is the right one is there: its certificates are kept, if they are others than before.
@@ -96,7 +99,10 @@ impl SigningKey for Keys {
     }
 
     fn chain(&self) -> Vec<Certificate> {
-        self.seen().map(|seen| seen.authorities).unwrap_or_default()
+        let mut chain = self.seen().map(|seen| seen.authorities).unwrap_or_default();
+        let more: Vec<_> = self.known.iter().filter(|c| !chain.contains(c)).cloned().collect();
+        chain.extend(more);
+        chain
     }
 
     fn sign(&self, digest: &Digest) -> Result<Vec<u8>, KeyError> {

@@ -1,6 +1,6 @@
 //! `run` and `demo`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -55,7 +55,7 @@ fn not_started(error: crate::Error) -> Failure {
 
 /// A whole exchange on this machine. It prints as it goes; if nobody reads any more (`di-node demo | head`) it ends
 /// without a word, with everything that it started.
-pub(super) fn demo(keep: Option<PathBuf>, slow: bool) -> u8 {
+pub(super) fn demo(demo: super::Demo) -> u8 {
     let shown = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let said = info.payload().downcast_ref::<String>().map_or("", String::as_str);
@@ -63,6 +63,12 @@ pub(super) fn demo(keep: Option<PathBuf>, slow: bool) -> u8 {
             shown(info);
         }
     }));
-    let options = crate::demo::Options { keep, slow };
+    let options = crate::demo::Options {
+        keep: demo.keep,
+        pkcs11: demo.pkcs11,
+        token: demo.token,
+        pin_fd: demo.pin_fd,
+        slow: demo.pace == super::Pace::Slow,
+    };
     std::panic::catch_unwind(|| crate::demo::run(&options)).unwrap_or(exit::FAILED)
 }

@@ -3,7 +3,7 @@
 //! It makes a throw-away CA ([`pki`]), sets up a center, a registrar and three members with the same commands that
 //! people use ([`site`]), drops four letters ([`letters`]), tells every state as it happens, and checks at the end that
 //! every expected state was reached and every byte matches ([`story`]). What runs are real processes: `di-center` from
-//! beside this program, and this program itself.
+//! beside this program, and this program itself. With `--pkcs11` the sender's keys are on a [`token`].
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,12 +14,19 @@ mod letters;
 mod pki;
 mod site;
 mod story;
+mod token;
 
 /// How to run it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     /// Leave everything in this folder, which must be new or empty; else a temporary one is used and removed.
     pub(crate) keep: Option<PathBuf>,
+    /// The sender's keys are on a token of this PKCS#11 module; for SoftHSM a scratch one is made.
+    pub(crate) pkcs11: Option<PathBuf>,
+    /// The label of a prepared token.
+    pub(crate) token: Option<String>,
+    /// The descriptor from which its PIN is read.
+    pub(crate) pin_fd: Option<u32>,
     /// Wait between the steps, for people who watch.
     pub(crate) slow: bool,
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Failed;
 use super::story::Member;
+use super::token::Token;
 
 /// The demonstration's center.
 pub(super) const CENTER: &str = "DEMO-CENTER";
@@ -24,6 +25,8 @@ pub(super) struct Site {
     di_node: PathBuf,
     di_center: PathBuf,
     running: Vec<Running>,
+    /// Where the keys of one member are, instead of in files.
+    token: Option<(&'static str, Token)>,
 }
 
 struct Running {
@@ -53,7 +56,7 @@ impl Site {
             return Err(Failed::new(format!("{} 不是空的；請給一個新的資料夾", dir.display())));
         }
         let dir = fs::canonicalize(dir).map_err(|e| Failed::io("讀取展示資料夾", e))?;
-        Ok(Self { dir, own, di_node, di_center, running: Vec::new() })
+        Ok(Self { dir, own, di_node, di_center, running: Vec::new(), token: None })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -62,6 +65,15 @@ impl Site {
 
     pub(super) fn pki(&self) -> PathBuf {
         self.dir.join("pki")
+    }
+
+    /// From now on this member's keys are on a token.
+    pub(super) fn on_token(&mut self, member: &Member, token: Token) {
+        self.token = Some((member.code, token));
+    }
+
+    fn token_of(&self, member: &str) -> Option<&Token> {
+        self.token.as_ref().filter(|(code, _)| *code == member).map(|(_, token)| token)
     }
 
     pub(super) fn config_of(&self, member: &Member) -> PathBuf {
@@ -112,11 +124,24 @@ impl Site {
             center.split("listen = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
         let mut setup = Command::new(&self.di_node);
         setup.arg("setup").args(["--code", member.code, "--name", member.name]);
+        let token = self.token_of(member.code);
+        let keys = match token {
+            None => vec![
+                ("--sign-key", own("sign.key")),
+                ("--sign-cert", own("sign.crt")),
+                ("--enc-key", own("enc.key")),
+                ("--enc-cert", own("enc.crt")),
+            ],
+            Some(token) => vec![
+                ("--pkcs11", token.module.clone().into_os_string()),
+                ("--token", token.label.clone().into()),
+                ("--pin-fd", "0".into()),
+            ],
+        };
+        for (flag, value) in keys {
+            setup.arg(flag).arg(value);
+        }
         for (flag, value) in [
-            ("--sign-key", own("sign.key")),
-            ("--sign-cert", own("sign.crt")),
-            ("--enc-key", own("enc.key")),
-            ("--enc-cert", own("enc.crt")),
             ("--anchors", pki("anchors.pem")),
             ("--center", address.into()),
             ("--center-code", CENTER.into()),
@@ -129,7 +154,7 @@ impl Site {
         ] {
             setup.arg(flag).arg(value);
         }
-        finish(setup, &format!("設定 {}", member.name))?;
+        finish_with(setup, &format!("設定 {}", member.name), token)?;
         self.di_center([
             OsStr::new("registrar"),
             OsStr::new("countersign"),
@@ -163,7 +188,11 @@ impl Site {
     pub(super) fn di_node(&self, member: &Member, args: &[&OsStr]) -> Result<String, Failed> {
         let mut command = Command::new(&self.di_node);
         command.arg("--config").arg(self.config_of(member)).args(args);
-        finish(command, &format!("di-node {}", args.join(OsStr::new(" ")).display()))
+        finish_with(
+            command,
+            &format!("di-node {}", args.join(OsStr::new(" ")).display()),
+            self.token_of(member.code),
+        )
     }
 
     fn di_center<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Result<(), Failed> {
@@ -177,7 +206,15 @@ impl Site {
         let log = fs::create_dir_all(&logs).and_then(|()| fs::File::create(logs.join(format!("{name}.log"))));
         let log = log.map_err(|e| Failed::io("建立紀錄檔", e))?;
         let other = log.try_clone().map_err(|e| Failed::io("建立紀錄檔", e))?;
-        let child = command.stdin(Stdio::null()).stdout(log).stderr(other).spawn();
+        command.stdin(Stdio::null()).stdout(log).stderr(other);
+        let token = self.token_of(name);
+        if let Some(token) = token {
+            token.show(&mut command);
+        }
+        let child = command.spawn().and_then(|mut child| {
+            token.map_or(Ok(()), |token| token.tell(&mut child))?;
+            Ok(child)
+        });
         let child = child.map_err(|e| Failed::io(&format!("啟動 {name}"), e))?;
         self.running.push(Running { name: name.to_owned(), child });
         Ok(())
@@ -242,8 +279,24 @@ fn stop(running: &mut Running) -> Result<(), Failed> {
 }
 
 /// Runs a command to its end; what it printed, or an error with what it said.
-fn finish(mut command: Command, what: &str) -> Result<String, Failed> {
-    let output = command.stdin(Stdio::null()).output().map_err(|e| Failed::io(what, e))?;
+fn finish(command: Command, what: &str) -> Result<String, Failed> {
+    finish_with(command, what, None)
+}
+
+/// As [`finish`], with a token and its PIN.
+fn finish_with(mut command: Command, what: &str, token: Option<&Token>) -> Result<String, Failed> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(token) = token {
+        token.show(&mut command);
+    }
+    let output = command.spawn().and_then(|mut child| {
+        if let Some(token) = token {
+            // Who does not ask for the PIN may be gone already.
+            let _ = token.tell(&mut child);
+        }
+        child.wait_with_output()
+    });
+    let output = output.map_err(|e| Failed::io(what, e))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::letters::{End, LETTERS, With};
 use super::site::Site;
+use super::token::Token;
 use super::{Failed, Options, pki};
 use crate::api::view::{Document, InRow, OutDocument, OutRow, Page};
 use crate::cli::client::Client;
@@ -73,6 +74,11 @@ pub(super) fn tell(options: &Options) -> Result<(), Failed> {
     let today = jiff::Zoned::now().date();
     pki::make(&site.pki(), &MEMBERS, today)?;
 
+    if let Some(token) = Token::make(options, site.dir(), &site.pki(), SENDER)? {
+        println!("  {} 的金鑰在{}", SENDER.name, token.told);
+        site.on_token(SENDER, token);
+    }
+
     step("啟動交換中心；三個會員各自設定，登錄資料由註冊單位副署");
     site.center()?;
     for member in &MEMBERS {
@@ -118,6 +124,10 @@ pub(super) fn tell(options: &Options) -> Result<(), Failed> {
     for member in &MEMBERS {
         println!("\n{}（{}）", member.name, member.code);
         print!("{}", site.di_node(member, &[OsStr::new("status")])?);
+    }
+    if options.pkcs11.is_some() {
+        step(&format!("{} 的卡片", SENDER.name));
+        print!("{}", site.di_node(SENDER, &[OsStr::new("card"), OsStr::new("status")])?);
     }
     explain_refusal(&site)?;
     tidied(&mut site)?;

@@ -189,7 +189,8 @@ fn key(
     };
     match load_key(file) {
         Ok(key) => {
-            checks.push(certificate(name, &key, anchors, purpose, now));
+            let chain = SigningKey::chain(&key);
+            checks.push(certificate(name, key.own_certificate(), &chain, anchors, purpose, now));
             Some(key)
         }
         Err(trouble) => {
@@ -202,13 +203,13 @@ fn key(
 /// A key's certificate: its usage, its chain, its validity now.
 pub(crate) fn certificate(
     name: &str,
-    key: &SoftKey,
+    own: &Certificate,
+    chain: &[Certificate],
     anchors: Option<&Anchors>,
     purpose: Purpose,
     now: i64,
 ) -> Check {
-    let own = key.own_certificate();
-    match judge(own, &SigningKey::chain(key), anchors, purpose, now) {
+    match judge(own, chain, anchors, purpose, now) {
         Err(error) => Check::bad(name, error.label(), own.subject()),
         Ok(()) => {
             let days = own.not_after().saturating_sub(now) / DAY;
