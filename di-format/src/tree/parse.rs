@@ -1,8 +1,15 @@
 //! Text to [`Document`], in one pass.
+//!
+//! quick-xml finds markup and attributes. It lets much through that is not well-formed, so names, references, characters,
+//! `<` and `]]>`, nesting, what stands beside the root element, and the limits are judged here.
 
 use std::collections::HashMap;
 
 use memchr::{memchr, memchr2, memchr3, memmem};
+use quick_xml::Reader;
+use quick_xml::errors::SyntaxError;
+use quick_xml::events::attributes::AttrError;
+use quick_xml::events::{BytesStart, Event};
 
 use super::{Cell, Document, MORE, NONE, TEXT, Written, narrow, wide};
 use crate::Limits;
@@ -76,7 +83,6 @@ const RECENT: usize = 256;
 struct Parser<'i> {
     text: &'i str,
     bytes: &'i [u8],
-    at: usize,
     limits: &'i Limits,
     made: Document<'i>,
     /// The element that is open.
@@ -99,7 +105,6 @@ impl<'i> Parser<'i> {
         Self {
             text,
             bytes: text.as_bytes(),
-            at: 0,
             limits,
             made,
             open: NONE,
@@ -109,55 +114,78 @@ impl<'i> Parser<'i> {
         }
     }
 
-    fn rest(&self) -> &'i [u8] {
-        self.bytes.get(self.at..).unwrap_or_default()
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
     fn slice(&self, from: usize, to: usize) -> &'i str {
         self.text.get(from..to).unwrap_or_default()
     }
 
-    fn malformed<T>(&self, message: impl Into<String>) -> Outcome<T> {
-        Err(refused("malformed", self.at, message))
-    }
-
+    /// quick-xml says where markup begins and ends; what it is, and whether it may stand there, is judged here.
     fn document(&mut self) -> Outcome {
-        self.start_tag()?;
-        while self.open != NONE {
-            let rest = self.rest();
-            let length = memchr(b'<', rest).unwrap_or(rest.len());
-            if length > 0 {
-                self.text(self.at, self.at + length)?;
-                self.at += length;
+        let mut reader = Reader::from_str(self.text);
+        let config = reader.config_mut();
+        config.check_end_names = false;
+        config.allow_unmatched_ends = true;
+        config.allow_dangling_amp = true;
+        config.trim_markup_names_in_closing_tags = false;
+        let mut text = None;
+        let mut from = 0;
+        loop {
+            let event = reader.read_event().map_err(|error| self.unclosed(&error, from))?;
+            let to = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
+            if let Event::Text(_) | Event::GeneralRef(_) = event {
+                text = text.or(Some(from)); // one text, whatever is in it, until the next markup
+                from = to;
+                continue;
             }
-            match self.bytes.get(self.at + 1) {
-                Some(b'/') => self.end_tag()?,
-                Some(b'!') => self.comment_or_section()?,
-                Some(b'?') => self.instruction()?,
-                Some(_) => self.start_tag()?,
-                None => {
-                    let name = self.open_name();
-                    self.at = self.bytes.len();
-                    return Err(refused("malformed", self.at, format!("{name} is not closed"))
-                        .but("", format!("</{name}>")));
+            if let Some(start) = text.take() {
+                self.text(start, from)?;
+            }
+            if self.open == NONE {
+                match (&event, self.made.cells.is_empty()) {
+                    (Event::Start(_) | Event::Empty(_), true) => {}
+                    (_, true) => return Err(refused("malformed", from, "a name is missing")),
+                    (Event::Comment(_) | Event::PI(_) | Event::Decl(_), false) => {}
+                    (Event::Eof, false) => return Ok(()),
+                    _ => return Err(refused("malformed", from, "something follows the root element")),
                 }
             }
-        }
-        loop {
-            self.skip_space();
-            if self.rest().is_empty() {
-                return Ok(());
-            } else if self.rest().starts_with(b"<!--") {
-                self.comment_or_section()?;
-            } else if self.rest().starts_with(b"<?") {
-                self.instruction()?;
-            } else {
-                return self.malformed("something follows the root element");
+            match event {
+                Event::Start(tag) => self.start_tag(&tag, from, None)?,
+                Event::Empty(tag) => self.start_tag(&tag, from, Some(to))?,
+                Event::End(_) => self.end_tag(from, to)?,
+                Event::Comment(_) => self.comment(from, to)?,
+                Event::CData(_) => self.section(from, to)?,
+                Event::PI(_) | Event::Decl(_) => self.instruction(from)?,
+                Event::DocType(_) => return Err(refused("malformed", from, "markup that cannot stand here")),
+                Event::Eof => {
+                    let name = self.open_name();
+                    return Err(refused("malformed", self.text.len(), format!("{name} is not closed"))
+                        .but("", format!("</{name}>")));
+                }
+                Event::Text(_) | Event::GeneralRef(_) => {}
             }
+            from = to;
+        }
+    }
+
+    /// Markup that does not end, or is none.
+    fn unclosed(&self, error: &quick_xml::Error, from: usize) -> Refused {
+        let end = self.text.len();
+        match error {
+            quick_xml::Error::Syntax(syntax) => match syntax {
+                SyntaxError::InvalidBangMarkup => refused("malformed", from, "markup that cannot stand here"),
+                SyntaxError::UnclosedComment => refused("malformed", end, "a comment does not end"),
+                SyntaxError::UnclosedCData => refused("malformed", end, "a CDATA section does not end"),
+                SyntaxError::UnclosedPI | SyntaxError::UnclosedXmlDecl => {
+                    refused("malformed", end, "a processing instruction does not end")
+                }
+                SyntaxError::UnclosedSingleQuotedAttributeValue
+                | SyntaxError::UnclosedDoubleQuotedAttributeValue => {
+                    refused("malformed", end, "an attribute's value does not end")
+                }
+                SyntaxError::UnclosedDoctype => refused("malformed", from, "markup that cannot stand here"),
+                SyntaxError::UnclosedTag => refused("malformed", end, "a start tag does not end"),
+            },
+            _ => refused("malformed", from, "markup that cannot stand here"),
         }
     }
 
@@ -165,20 +193,12 @@ impl<'i> Parser<'i> {
         self.made.node(self.open).map(|node| node.name()).unwrap_or_default()
     }
 
-    fn skip_space(&mut self) -> bool {
-        let from = self.at;
-        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
-            self.at += 1;
-        }
-        self.at > from
-    }
-
     /// One more cell or attribute.
-    fn count(&self) -> Outcome {
+    fn count(&self, at: usize) -> Outcome {
         if self.made.cells.len() + self.made.attributes.len() < wide(self.limits.nodes) {
             return Ok(());
         }
-        Err(refused("too-many", self.at, "a limit is passed").but("", self.limits.nodes))
+        Err(refused("too-many", at, "a limit is passed").but("", self.limits.nodes))
     }
 
     /// Marks the open element.
@@ -188,25 +208,11 @@ impl<'i> Parser<'i> {
         }
     }
 
-    /// A name, which is not yet judged.
-    fn word(&mut self) -> Outcome<&'i str> {
-        const fn ends(byte: u8) -> bool {
-            !matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' | b'_' | b'-' | b'.' | 0x80..)
-        }
-        let from = self.at;
-        let rest = self.rest();
-        let length = rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len());
-        let word = self.slice(from, from + length);
+    /// Judges a name that stands at `from`.
+    fn good(&self, word: &str, from: usize) -> Outcome {
         if word.is_empty() {
-            return self.malformed("a name is missing");
+            return Err(refused("malformed", from, "a name is missing"));
         }
-        self.at += length;
-        Ok(word)
-    }
-
-    /// Judges a name that was read just now.
-    fn good(&self, word: &str) -> Outcome {
-        let from = self.at - word.len();
         if word.len() > self.limits.name && word.chars().nth(self.limits.name).is_some() {
             return Err(refused("name-too-long", from, "a limit is passed").but("", self.limits.name));
         }
@@ -217,8 +223,7 @@ impl<'i> Parser<'i> {
     }
 
     /// The number of an element's name; a name is judged where it is first met.
-    fn name(&mut self) -> Outcome<u32> {
-        let word = self.word()?;
+    fn name(&mut self, word: &'i str, from: usize) -> Outcome<u32> {
         let key = match word.as_bytes() {
             [first, .., before, last] => {
                 usize::from(*last) ^ usize::from(*before) << 3 ^ usize::from(*first) << 1 ^ word.len() << 4
@@ -233,7 +238,7 @@ impl<'i> Parser<'i> {
         let number = match self.numbers.get(word) {
             Some(number) => *number,
             None => {
-                self.good(word)?;
+                self.good(word, from)?;
                 let number = narrow(self.made.names.len());
                 self.made.names.push(word);
                 self.numbers.insert(word, number);
@@ -246,88 +251,86 @@ impl<'i> Parser<'i> {
         Ok(number)
     }
 
-    fn start_tag(&mut self) -> Outcome {
-        let start = self.at;
-        self.count()?;
-        self.at += 1;
-        let what = self.name()?;
+    /// A start tag, or the tag of an empty element with where it ends.
+    fn start_tag(&mut self, tag: &BytesStart<'_>, start: usize, end: Option<usize>) -> Outcome {
+        self.count(start)?;
+        let word = self.slice(start + 1, start + 1 + tag.name().as_ref().len());
+        let what = self.name(word, start + 1)?;
         let number = narrow(self.made.cells.len());
         let first = narrow(self.made.attributes.len());
+        let parent = self.open;
         self.made.cells.push(Cell {
             start: narrow(start),
-            end: 0,
-            parent: self.open,
+            end: narrow(end.unwrap_or_default()),
+            parent,
             after: number + 1,
             what,
             more: first,
         });
-        loop {
-            let spaced = self.skip_space();
-            match self.peek() {
-                Some(b'>') => {
-                    self.at += 1;
-                    self.open = number;
-                    self.depth += 1;
-                    if self.depth > self.limits.depth {
-                        let limit = self.limits.depth;
-                        return Err(refused("too-deep", start, "a limit is passed").but("", limit));
-                    }
-                    return Ok(());
-                }
-                Some(b'/') => {
-                    self.at += 1;
-                    if self.peek() != Some(b'>') {
-                        return self.malformed("> is missing after /");
-                    }
-                    self.at += 1;
-                    if let Some(cell) = self.made.cells.get_mut(wide(number)) {
-                        cell.end = narrow(self.at);
-                    }
-                    return Ok(());
-                }
-                Some(_) if spaced => self.attribute(number, first)?,
-                Some(_) => return self.malformed("an unexpected character in a start tag"),
-                None => return self.malformed("a start tag does not end"),
+        if tag.len() > word.len() {
+            self.attributes(tag, start + 1, number)?;
+        }
+        if end.is_none() {
+            self.open = number;
+            self.depth += 1;
+            if self.depth > self.limits.depth {
+                return Err(refused("too-deep", start, "a limit is passed").but("", self.limits.depth));
             }
         }
+        Ok(())
     }
 
-    fn attribute(&mut self, owner: u32, first: u32) -> Outcome {
-        let start = self.at;
-        let name = self.word()?;
-        let known = self.made.attributes.get(wide(first)..).unwrap_or_default();
+    /// The attributes of a tag whose inside begins at `base`.
+    fn attributes(&mut self, tag: &BytesStart<'_>, base: usize, owner: u32) -> Outcome {
+        let first = self.made.attributes.len();
+        let mut after = base + tag.name().as_ref().len();
+        for attribute in tag.attributes().with_checks(false) {
+            let attribute = attribute.map_err(|error| {
+                let (at, message) = match error {
+                    AttrError::ExpectedEq(at) => (at, "= is missing after an attribute's name"),
+                    AttrError::ExpectedValue(at) | AttrError::UnquotedValue(at) => {
+                        (at, "an attribute's value has no quotes")
+                    }
+                    AttrError::ExpectedQuote(at, _) => (at, "an attribute's value does not end"),
+                    AttrError::Duplicated(at, _) => (at, "an unexpected character in a start tag"),
+                };
+                refused("malformed", base + at, message)
+            })?;
+            let start = self.offset(attribute.key.as_ref());
+            let value = self.offset(&attribute.value);
+            let (name_end, end) = (start + attribute.key.as_ref().len(), value + attribute.value.len());
+            if start == after {
+                return Err(refused("malformed", start, "an unexpected character in a start tag"));
+            }
+            after = end + 1;
+            self.attribute(owner, first, [start, name_end, value, end])?;
+        }
+        Ok(())
+    }
+
+    /// Where a part of the text stands in it.
+    fn offset(&self, part: &str) -> usize {
+        part.as_ptr().addr().saturating_sub(self.bytes.as_ptr().addr())
+    }
+
+    fn attribute(&mut self, owner: u32, first: usize, places: [usize; 4]) -> Outcome {
+        let [start, name_end, value, end] = places;
+        let name = self.slice(start, name_end);
+        let known = self.made.attributes.get(first..).unwrap_or_default();
         if known.len() >= self.limits.attributes {
             return Err(refused("too-many", start, "a limit is passed").but("", self.limits.attributes));
         }
-        self.good(name)?;
+        self.good(name, start)?;
         // each with each, but there are few
         if known.iter().any(|one| self.made.between(one.start, one.name_end) == name) {
             return Err(
                 refused("malformed", start, format!("the attribute {name} occurs twice")).but(name, "")
             );
         }
-        self.count()?;
-        let name_end = self.at;
-        self.skip_space();
-        if self.peek() != Some(b'=') {
-            return self.malformed("= is missing after an attribute's name");
-        }
-        self.at += 1;
-        self.skip_space();
-        let Some(quote @ (b'"' | b'\'')) = self.peek() else {
-            return self.malformed("an attribute's value has no quotes");
-        };
-        self.at += 1;
-        let value = self.at;
-        let Some(length) = memchr(quote, self.rest()) else {
-            self.at = self.bytes.len();
-            return self.malformed("an attribute's value does not end");
-        };
-        let end = value + length;
+        self.count(start)?;
         let inside = self.bytes.get(value..end).unwrap_or_default();
         if let Some(offset) = memchr(b'<', inside) {
-            self.at += offset;
-            return self.malformed("< in an attribute's value");
+            return Err(refused("malformed", value + offset, "< in an attribute's value"));
         }
         let made = if memchr2(b'&', b'\r', inside).is_some() || memchr2(b'\n', b'\t', inside).is_some() {
             let value = self.resolved(value, end, true)?;
@@ -335,7 +338,6 @@ impl<'i> Parser<'i> {
         } else {
             NONE
         };
-        self.at = end + 1;
         self.made.attributes.push(Written {
             owner,
             start: narrow(start),
@@ -352,76 +354,53 @@ impl<'i> Parser<'i> {
         narrow(self.made.made.len() - 1)
     }
 
-    fn end_tag(&mut self) -> Outcome {
-        let (start, name) = (self.at, self.open_name());
-        self.at += 2;
-        let same = self.rest().starts_with(name.as_bytes());
-        self.at += if same { name.len() } else { 0 };
-        self.skip_space();
-        if !same || self.peek() != Some(b'>') {
-            self.at = start + 2;
-            let found = self.word().unwrap_or_default();
+    fn end_tag(&mut self, start: usize, to: usize) -> Outcome {
+        let name = self.open_name();
+        let inside = self.slice(start + 2, to - 1);
+        if inside != name && inside.trim_end_matches(is_space) != name {
+            let found = inside.split(|one| !is_name_char(one)).next().unwrap_or_default();
             let message = format!("{name} is open, so </{found}> cannot stand here");
             return Err(refused("malformed", start, message).but(format!("</{found}>"), format!("</{name}>")));
         }
-        self.at += 1;
         let after = narrow(self.made.cells.len());
         if let Some(cell) = self.made.cells.get_mut(wide(self.open)) {
-            (cell.end, cell.after) = (narrow(self.at), after);
+            (cell.end, cell.after) = (narrow(to), after);
             self.open = cell.parent;
         }
         self.depth -= 1;
         Ok(())
     }
 
-    fn comment_or_section(&mut self) -> Outcome {
-        let start = self.at;
-        if self.rest().starts_with(b"<!--") {
-            self.at += 4;
-            let Some(length) = memmem::find(self.rest(), b"--") else {
-                self.at = self.bytes.len();
-                return self.malformed("a comment does not end");
-            };
-            self.at += length + 2;
-            if self.peek() != Some(b'>') {
-                return Err(refused("malformed", start, "a comment holds --"));
-            }
-            self.at += 1;
-            self.mark();
-            return Ok(());
+    fn comment(&mut self, start: usize, to: usize) -> Outcome {
+        let inside = self.bytes.get(start + 4..to - 3).unwrap_or(b"--"); // <!--> is none
+        if inside.ends_with(b"-") || memmem::find(inside, b"--").is_some() {
+            return Err(refused("malformed", start, "a comment holds --"));
         }
-        if !self.rest().starts_with(b"<![CDATA[") {
-            return self.malformed("markup that cannot stand here");
-        }
-        self.at += 9;
-        let Some(length) = memmem::find(self.rest(), b"]]>") else {
-            self.at = self.bytes.len();
-            return self.malformed("a CDATA section does not end");
-        };
-        let inside = self.slice(self.at, self.at + length);
-        self.at += length + 3;
+        self.mark();
+        Ok(())
+    }
+
+    fn section(&mut self, start: usize, to: usize) -> Outcome {
+        let inside = self.slice(start + 9, to - 3);
         let text = if inside.contains('\r') { line_ends(inside) } else { inside.to_owned() };
-        self.add_text(start, self.at, Some(text))?;
+        self.add_text(start, to, Some(text))?;
         if let Some(cell) = self.made.cells.last_mut() {
             cell.what |= MORE;
         }
         Ok(())
     }
 
-    fn instruction(&mut self) -> Outcome {
-        let start = self.at;
-        self.at += 2;
-        let name = self.word()?;
-        self.good(name)?;
+    fn instruction(&mut self, start: usize) -> Outcome {
+        let inside = self.text.get(start + 2..).unwrap_or_default();
+        let end = inside.find(|one| is_space(one) || one == '?').unwrap_or(inside.len());
+        let name = inside.get(..end).unwrap_or_default();
+        self.good(name, start + 2)?;
         if name.eq_ignore_ascii_case("xml") {
             return Err(refused("malformed", start, "an XML declaration that is not at the start"));
         }
-        let separate =
-            matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) || self.rest().starts_with(b"?>");
-        let Some(length) = memmem::find(self.rest(), b"?>").filter(|_| separate) else {
-            return self.malformed("a processing instruction does not end");
-        };
-        self.at += length + 2;
+        if inside.get(end..).is_some_and(|rest| rest.starts_with('?') && !rest.starts_with("?>")) {
+            return Err(refused("malformed", start + 2, "a name holds a character that names cannot have"));
+        }
         self.mark();
         Ok(())
     }
@@ -429,6 +408,14 @@ impl<'i> Parser<'i> {
     /// Text between two tags.
     fn text(&mut self, from: usize, to: usize) -> Outcome {
         let bytes = self.bytes.get(from..to).unwrap_or_default();
+        if self.open == NONE {
+            return match bytes.iter().position(|byte| !is_space(char::from(*byte))) {
+                Some(offset) => {
+                    Err(refused("malformed", from + offset, "something follows the root element"))
+                }
+                None => Ok(()),
+            };
+        }
         if bytes.iter().all(|byte| is_space(char::from(*byte))) {
             // between elements it says nothing; within a text it belongs to it
             if self.last_text().is_none() {
@@ -476,7 +463,7 @@ impl<'i> Parser<'i> {
             }
             return Ok(());
         }
-        self.count()?;
+        self.count(from)?;
         let more = own.map_or(NONE, |text| self.keep(text));
         let after = narrow(self.made.cells.len() + 1);
         self.made.cells.push(Cell { start: narrow(from), end, parent: self.open, after, what: TEXT, more });
