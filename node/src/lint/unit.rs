@@ -186,7 +186,7 @@ fn about(reading: &Reading, companion: &Companion, label: &str, real: &str) -> I
 fn crossed(di: &[u8], roster: &Path) -> Vec<Item> {
     let limits = Limits::default();
     // one more than is listed, so that the report knows of it
-    let many = Limits { problems: limits.problems + 2, ..limits.clone() };
+    let many = Limits { problems: limits.problems + 2, ..limits };
     let label = "roster-not-compared";
     let unusable = |why: &str| {
         let name = plain(own_name(roster));

@@ -12,7 +12,7 @@ pub fn sentence(problem: &Problem) -> String {
     let has = (!f.is_empty(), !e.is_empty());
     let last = shorten(problem.path.rsplit('/').next().unwrap_or_default());
     let first = shorten(problem.path.split('/').next().unwrap_or_default());
-    let text = match (problem.label, has) {
+    match (problem.label, has) {
         ("too-large", (true, true)) => format!("檔案有 {f} 位元組，超過上限 {e}"),
         ("not-xml", (_, true)) => format!("這是{}，不是 XML", spaced(e)),
         ("encoding", (true, _)) => format!("這裡的位元組 {f} 既不是 UTF-8 也不是 CP950（Big5）"),
@@ -73,8 +73,7 @@ pub fn sentence(problem: &Problem) -> String {
         (label, (true, false)) => format!("{}：「{f}」", what(label)),
         (label, (false, true)) => format!("{}，應為 {e}", what(label)),
         (label, (false, false)) => what(label),
-    };
-    text
+    }
 }
 
 /// A file with another root, by what `in_chinese` makes of it.
