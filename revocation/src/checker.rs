@@ -25,6 +25,8 @@ const MOST_WANTED: usize = 20_000;
 const HOSTS: usize = 16;
 /// A certificate that nobody asked for again is not fetched for any longer, milliseconds.
 const FORGET: i64 = 3_600_000;
+/// So long after a list that puts on hold what somebody waits for it is asked for again, milliseconds.
+const ON_HOLD: i64 = 30 * 60_000;
 /// The longest sleep.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -251,6 +253,10 @@ impl Checker {
         for pair in pairs {
             let subject = || pair.certificate.subject().to_owned();
             let finding = state.finding(&pair, now, settings.grace);
+            if let Some(Finding { status: Status::Held { .. }, answer, .. }) = finding {
+                state.hasten(&pair, &answer);
+                *missing = true;
+            }
             let result = match finding {
                 Some(finding) => judge(pair.certificate, finding.status, at),
                 None if !pair.certificate.names_status() => {
@@ -470,6 +476,17 @@ impl State {
             .filter(|place| place.usable(now, grace).is_some())
             .filter_map(|place| place.finding(pair.certificate.serial()).flatten())
             .find(|finding| finding.status != Status::Unknown)
+    }
+
+    /// Somebody waits for a hold to end: the next look comes sooner.
+    fn hasten(&mut self, pair: &Pair<'_>, answer: &Digest) {
+        for key in &pair.places {
+            if let Some(place) = self.places.get_mut(key)
+                && let Some(held) = place.held.as_ref().filter(|held| held.answer == *answer)
+            {
+                place.renew = place.renew.min(held.fetched.saturating_add(ON_HOLD));
+            }
+        }
     }
 
     /// Notes that somebody waits for it. Returns the label of why it is not there, if something failed.

@@ -108,3 +108,42 @@ fn weak_keys_and_hashes_are_refused() {
     let at = below.not_before();
     assert_eq!(label(chain(&below, &[], &Anchors::new(vec![cert]), Purpose::Sign, at)), "weak-key");
 }
+
+/// A root that changed its key twice: GRCA → GRCA 1.5 → GRCA 2 all have one name, and each new key is certified by the one
+/// before. With the authority and the leaf that is a chain of five below one pinned anchor.
+#[test]
+fn self_issued_certificates_lead_from_the_newest_generation_to_the_oldest() {
+    let root = "憑證總管理中心";
+    // One authority below it may be; self-issued certificates do not count (RFC 5280 §4.2.1.9).
+    let oldest = ca(root, None, |p| p.is_ca = IsCa::Ca(BasicConstraints::Constrained(1)));
+    let between = ca(root, Some(&oldest), |_| {});
+    let newest = ca(root, Some(&between), |_| {});
+    let xca = ca("組織及團體憑證管理中心", Some(&newest), |_| {});
+    let leaf = party(&xca, &params("測試學校", &[Usage::DigitalSignature]));
+    assert_eq!(oldest.cert.subject_der(), newest.cert.subject_der());
+    let anchors = Anchors::new(vec![oldest.cert.clone()]);
+    // In any order, and beside generations of other authorities with the same names.
+    let mut others = vec![
+        PKI.xca.cert.clone(),
+        newest.cert.clone(),
+        xca.cert.clone(),
+        PKI.root.clone(),
+        between.cert.clone(),
+        PKI.xca_old.cert.clone(),
+    ];
+    for _ in 0..others.len() {
+        others.rotate_left(1);
+        let found = chain(&leaf.cert, &others, &anchors, Purpose::Sign, AT).unwrap();
+        let expected = [&leaf.cert, &xca.cert, &newest.cert, &between.cert, &oldest.cert].map(Clone::clone);
+        assert_eq!(found, expected);
+    }
+    // A link is missing; another root with the same name is pinned.
+    others.retain(|c| *c != between.cert);
+    assert_eq!(label(chain(&leaf.cert, &others, &anchors, Purpose::Sign, AT)), "untrusted");
+    others.push(between.cert);
+    let other = Anchors::new(vec![PKI.root.clone()]);
+    assert_eq!(label(chain(&leaf.cert, &others, &other, Purpose::Sign, AT)), "untrusted");
+    // Pinned in the middle: the chain ends there.
+    let middle = Anchors::new(vec![newest.cert.clone()]);
+    assert_eq!(chain(&leaf.cert, &others, &middle, Purpose::Sign, AT).unwrap().len(), 3);
+}

@@ -75,6 +75,8 @@ impl Known {
 #[derive(Clone, Default)]
 pub struct Directory {
     known: Arc<Mutex<HashMap<String, Known>>>,
+    /// The chain of our own signing certificate as it was found last.
+    own: Arc<Mutex<Vec<Certificate>>>,
 }
 
 impl Directory {
@@ -91,6 +93,18 @@ impl Directory {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The chain of our own signing certificate, if it was found before and each of it is still valid.
+    pub(super) fn own_chain(&self, own: &Certificate, now: i64) -> Option<Vec<Certificate>> {
+        let chain = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let holds = chain.first() == Some(own)
+            && chain.iter().all(|certificate| envelope::trust::valid_at(certificate, now).is_ok());
+        holds.then(|| chain.clone())
+    }
+
+    pub(super) fn keep_own_chain(&self, chain: &[Certificate]) {
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = chain.to_vec();
     }
 
     fn get(&self, code: &str, since: i64) -> Option<Known> {

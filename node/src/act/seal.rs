@@ -56,8 +56,11 @@ struct Plan {
 /// [`Outcome::Bad`] where it must not go out; faults and waits else.
 pub async fn seal(tools: &Tools, row: &DocumentRow) -> Step<Sealing> {
     let id = row.id;
-    tools.blocking(trust::own_may_send).await?;
-    let read = tools.blocking(move |tools| read(tools, id)).await?;
+    let looked = tools.blocking(move |tools| {
+        trust::own_may_send(tools)?;
+        read(tools, id)
+    });
+    let read = looked.await?;
     let about = read.unit.about.clone();
     tools.store.described(id, about, tools.now()).await.map_err(|e| store_trouble(&e))?;
     let codes: Vec<String> = read.wanted.iter().flat_map(|w| w.codes.iter().cloned()).collect();

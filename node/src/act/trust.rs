@@ -94,8 +94,14 @@ pub(crate) fn may_believe(tools: &Tools, document: [u8; 16], chain: &[Certificat
 fn own_chain(tools: &Tools, now: i64) -> Step<Vec<Certificate>> {
     let parts = &tools.parts;
     let own = parts.sign.certificate().map_err(|e| own_trouble(&e.into()))?;
+    if let Some(chain) = tools.directory.own_chain(&own, now) {
+        return Ok(chain);
+    }
     match chain(&own, &parts.sign.chain(), &parts.anchors, Purpose::Sign, now) {
-        Ok(chain) => Ok(chain),
+        Ok(chain) => {
+            tools.directory.keep_own_chain(&chain);
+            Ok(chain)
+        }
         Err(error) => Err(own_fault(&error)),
     }
 }
@@ -140,8 +146,10 @@ fn own_may_sign(report: &Report) -> Step<()> {
 
 /// What was let pass although it is not known is in the log.
 fn note(of: &str, report: &Report) {
-    if let Some(label) = report.note {
-        tracing::debug!(of, label, "relied on without an answer");
+    match report.note {
+        Some("revocation-unknown") => tracing::warn!(of, "relied on although its revocation is not known"),
+        Some(label) => tracing::debug!(of, label, "relied on without an answer"),
+        None => {}
     }
 }
 
