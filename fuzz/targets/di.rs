@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use di_format::display::{self, View};
 use di_format::model::{AttributeType, Cm, Grammar, Presence, grammar};
 use di_format::{
     Edition, Kind, LABELS, Limits, Reading, Severity, Verdict, check_file_name, named_files, read, write,
@@ -21,6 +22,10 @@ pub(crate) fn parse(bytes: &[u8]) {
             reading.verdict == Verdict::Unreadable
                 || reading.problems.iter().any(|problem| problem.label == "file-name")
         ),
+    }
+    if let Some(view) = View::of(&reading) {
+        let said = display::text(&view, 40).len() + display::html(&view).len();
+        assert!(said <= 64 * 1024 + 200 * bytes.len(), "{} bytes are shown in {said}", bytes.len());
     }
     // a file that was cut off somewhere, the place taken from the bytes themselves
     let sum = bytes.iter().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));

@@ -65,14 +65,14 @@ pub(crate) fn words() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Every seed as it is, then `DI_FUZZ_CASES` (else 2,000) damaged ones and as many of random bytes / 10.
+/// Every seed as it is, then `DI_FUZZ_CASES` (else 1,000) damaged ones and as many of random bytes / 10.
 pub(crate) fn run(target: Target, seeds: &[Vec<u8>], words: &[Vec<u8>]) {
     run_with(target, seeds, words);
 }
 
 /// As [`run`], for what keeps something.
 pub(crate) fn run_with(target: impl Fn(&[u8]), seeds: &[Vec<u8>], words: &[Vec<u8>]) {
-    let cases: usize = std::env::var("DI_FUZZ_CASES").ok().map_or(2000, |number| number.parse().unwrap());
+    let cases: usize = std::env::var("DI_FUZZ_CASES").ok().map_or(1000, |number| number.parse().unwrap());
     seeds.iter().for_each(|seed| target(seed));
     let mut numbers = Numbers(104);
     for _ in 0..cases {
