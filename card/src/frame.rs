@@ -10,8 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// Largest frame in either direction, bytes. A card with 32 certificates of 8 kB fits.
-pub(crate) const MAX: usize = 512 * 1024;
+/// Largest frame in either direction, bytes. A card with 32 certificates of 16 kB fits.
+pub(crate) const MAX: usize = 1024 * 1024;
 
 /// Capacity that is set aside at once: what holds a secret is always smaller, so no copy stays behind in memory that
 /// was given back while growing.

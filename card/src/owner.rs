@@ -98,8 +98,6 @@ impl Owner {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.drop_helper();
-        self.shared.announce(&State::Starting);
     }
 
     /// A person has changed something.
@@ -296,6 +294,14 @@ impl Owner {
         if self.helper.take().is_some() {
             self.shared.helper(0);
         }
+    }
+}
+
+impl Drop for Owner {
+    /// Also when the thread ends by a panic: nobody is left believing in a card.
+    fn drop(&mut self) {
+        self.drop_helper();
+        self.shared.announce(&State::Broken { detail: "the card was closed".to_owned() });
     }
 }
 

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 /// A running helper. Dropped, it is given a moment to log out and leave, and then killed.
 #[derive(Debug)]
 pub(crate) struct Process {
-    child: Child,
+    /// Taken away when it can not be reaped in time.
+    child: Option<Child>,
+    pid: u32,
     socket: UnixStream,
     /// How it ended; nothing is asked any more.
     over: Option<String>,
@@ -45,7 +47,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .map_err(no_start)?;
-        let mut process = Self { child, socket, over: None };
+        let mut process = Self { pid: child.id(), child: Some(child), socket, over: None };
         let mut path = settings.module.clone();
         if path.as_os_str().as_bytes().contains(&b'/') {
             path = std::path::absolute(&path).unwrap_or(path);
@@ -67,7 +69,7 @@ impl Process {
 
     /// The process id.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
     }
 
     /// Whether it can still be asked.
@@ -118,23 +120,41 @@ impl Process {
             return how.clone();
         }
         // Its end of the socket closes a moment before it can be reaped.
-        for _ in 0..if by_itself { 50 } else { 0 } {
-            if let Ok(Some(_)) = self.child.try_wait() {
-                break;
+        let ended = if by_itself { self.reap(Duration::from_millis(50)) } else { None };
+        let how = ended.or_else(|| {
+            if let Some(child) = &mut self.child {
+                let _ = child.kill();
             }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let _ = self.child.kill();
-        let how = match self.child.wait() {
-            Ok(status) => match (status.code(), status.signal()) {
-                (Some(code), _) => format!("exit code {code}"),
-                (_, Some(signal)) => format!("signal {signal}"),
-                _ => "ended".to_owned(),
-            },
-            Err(e) => e.to_string(),
-        };
+            self.reap(PATIENCE)
+        });
+        let how = how.unwrap_or_else(|| {
+            // Held by the kernel, a reader's driver perhaps: it is not waited for here.
+            if let Some(mut child) = self.child.take() {
+                let _ = std::thread::Builder::new().name("reap".to_owned()).spawn(move || child.wait());
+            }
+            "killed, not gone yet".to_owned()
+        });
         self.over = Some(how.clone());
         how
+    }
+
+    /// How it ended, if it does within the time.
+    fn reap(&mut self, patience: Duration) -> Option<String> {
+        let until = Instant::now() + patience;
+        loop {
+            match self.child.as_mut()?.try_wait() {
+                Ok(Some(status)) => {
+                    return Some(match (status.code(), status.signal()) {
+                        (Some(code), _) => format!("exit code {code}"),
+                        (_, Some(signal)) => format!("signal {signal}"),
+                        _ => "ended".to_owned(),
+                    });
+                }
+                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
+                Ok(None) => return None,
+                Err(e) => return Some(e.to_string()),
+            }
+        }
     }
 }
 
@@ -164,5 +184,5 @@ pub(crate) fn unexpected(reply: &Reply) -> Error {
     Error::HelperAnswer { detail: format!("an answer to another question ({kind})") }
 }
 
-/// How long a helper may take to log out and leave.
+/// How long a helper may take to log out and leave, and a killed one to be gone.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -340,3 +340,13 @@ fn a_login_that_hangs_is_a_failed_try_and_nothing_more_is_tried() {
     assert_eq!(fake.memory().presented, 1);
     assert!(card.helper_starts() <= starts + 1);
 }
+
+#[test]
+fn calls_over_the_limit_are_refused_instead_of_kept() {
+    let fake = Fake::new();
+    let mut settings = fake.settings();
+    settings.care.queue = 0;
+    let card = fake.start_with(settings);
+    until(&card, "card-ready");
+    assert!(matches!(card.sign(&[1; 32]), Err(Error::Busy)));
+}
