@@ -36,8 +36,6 @@ pub(crate) struct Owner {
     helper: Option<Helper>,
     /// What the readers are said to be, where someone watches them.
     hint: Option<Hint>,
-    /// Whether a card was said to be in a reader when a session was opened: only then does "no card" mean ours.
-    followed: bool,
     /// Failures since something last went well.
     failures: u32,
     /// Looks for an absent card since the helper was started or news came.
@@ -60,7 +58,6 @@ impl Owner {
             inbox,
             helper: None,
             hint: None,
-            followed: false,
             failures: 0,
             looks: 0,
             next_look: None,
@@ -131,11 +128,6 @@ impl Owner {
             let info = Arc::clone(info);
             return self.identify(&info).map(|()| info);
         }
-        if self.followed && self.says_gone() {
-            // Not even asked: a module that has not noticed would be given a PIN for a card that is not there.
-            self.drop_helper();
-            return Err(self.absent(0));
-        }
         let listing = self.listing().map_err(|e| self.trouble(&e))?;
         if listing.tokens.is_empty() {
             return Err(self.absent(listing.readers));
@@ -148,7 +140,6 @@ impl Owner {
             Some(info) => info,
             None => {
                 let read = helper.read(&token);
-                self.followed |= self.hint == Some(Hint::CardIn);
                 read.map_err(|e| match e {
                     Error::Unusable { what } => State::NoKeys { what, token: Box::new(token) },
                     e => self.trouble(&e),
@@ -203,11 +194,6 @@ impl Owner {
             Some(Hint::Silent) | None if readers == 0 => State::NoReader,
             Some(Hint::Silent) | None => State::NoCard,
         }
-    }
-
-    /// Whether those who watch the readers say that there is no card.
-    fn says_gone(&self) -> bool {
-        matches!(self.hint, Some(Hint::CardOut | Hint::NoCard | Hint::NoReader))
     }
 
     /// The state that an error means; what it broke is put away.
@@ -270,22 +256,25 @@ impl Owner {
     }
 
     fn heard(&mut self, hint: Hint) {
-        let ready = self.shared.state().is_ready();
+        let gone = matches!(hint, Hint::CardOut | Hint::NoCard | Hint::NoReader);
+        let taken_out = gone && (hint == Hint::CardOut || self.hint == Some(Hint::CardIn));
+        if hint == Hint::CardIn {
+            self.failures = 0;
+        }
         self.hint = Some(hint);
         self.looks = 0;
-        if ready {
+        if self.shared.state().is_ready() && !taken_out {
             // Another reader's card, or a module that has nothing to do with PC/SC: ours is asked for.
             let mine = self.helper.as_ref().and_then(Helper::info).map(|info| info.token.serial.clone());
             let listed = self.helper.as_mut().and_then(|h| h.tokens().ok());
-            let there = listed.is_some_and(|l| l.tokens.iter().any(|t| Some(&t.serial) == mine.as_ref()));
-            if there && !(self.followed && self.says_gone()) {
+            if listed.is_some_and(|l| l.tokens.iter().any(|t| Some(&t.serial) == mine.as_ref())) {
                 return;
             }
-        } else if self.hint == Some(Hint::CardIn) {
-            self.failures = 0;
         }
-        // A module of before is not trusted with a PIN: it may not have noticed.
-        self.drop_helper();
+        // A module that had a card open may not have noticed, and would be given a PIN; a fresh one asks the card.
+        if self.helper.as_ref().is_some_and(|helper| helper.info().is_some()) {
+            self.drop_helper();
+        }
         self.look();
     }
 

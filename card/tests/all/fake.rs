@@ -267,8 +267,13 @@ fn a_hint_about_another_reader_does_not_disturb_a_module_without_pcsc() {
     until(&card, "card-ready");
     card.hint(Hint::NoCard);
     card.hint(Hint::NoService { detail: "none".into() });
+    card.hint(Hint::CardIn);
     card.sign(&[1; 32]).unwrap();
-    assert_eq!(fake.calls("C_Login"), 1);
+    assert_eq!((fake.calls("C_Login"), card.helper_starts()), (1, 1));
+    // Some card was taken out; whether it was ours, only a fresh module knows.
+    card.hint(Hint::CardOut);
+    card.sign(&[1; 32]).unwrap();
+    assert_eq!((fake.calls("C_Login"), card.helper_starts()), (2, 2));
 }
 
 #[test]
