@@ -180,13 +180,8 @@ impl Record {
         now: i64,
     ) -> Result<Granted, Refusal> {
         let seen = flags.unwrap_or_default();
-        if ask == Ask::Unlocked {
-            if seen.locked {
-                return Err(Refusal::Locked);
-            }
-            if !self.locked {
-                return Ok(Granted::NotNeeded);
-            }
+        if ask == Ask::Unlocked && self.locked {
+            // Whatever flags were seen: they may be from before. If they still are true the next try finds them.
             let kept = (self.last_failure.take(), self.last_success);
             *self = Self::fresh(&self.card);
             (self.last_failure, self.last_success) = kept;
@@ -202,10 +197,10 @@ impl Record {
                 return Err(Refusal::Spent { failed: self.failed, left: self.left });
             }
             Ask::Once if self.failed == 0 => return Ok(Granted::NotNeeded),
+            Ask::Unlocked => return Ok(Granted::NotNeeded),
             Ask::Once => Permit::Once,
-            // A token out of sight may show its last try.
-            _ if self.failed == 0 && !last && flags.is_some() => return Ok(Granted::NotNeeded),
-            _ => Permit::Forced,
+            // Even if nothing is seen to stand in the way: flags may be from before.
+            Ask::Forced => Permit::Forced,
         };
         self.permit = Some(Permission { permit, at: now, by: shorten(by), why: shorten(why) });
         let left = if seen.final_try { Some(1) } else { self.left };
