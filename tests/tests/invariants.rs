@@ -7,7 +7,7 @@
 //! | 3 confirmed only when archived, delivered once | `what_cannot_be_archived_is_not_confirmed`, `restarts_in_the_middle_lose_nothing_and_deliver_nothing_twice` | `tests`: `killed_at_any_moment_nothing_is_lost_and_nothing_comes_twice`; `node::archive`: `staged_hidden_then_delivered_once_and_never_made_again` |
 //! | 4 moves once, flow pure, one composer | `moves_stand_in_one_place_and_deciding_touches_nothing` | `store`: `lines_go_as_the_model_says`, `received_documents_go_as_the_model_says`; `node::flow::model`: `flow` |
 //! | 5 no plaintext leaves, the center cannot read | `the_center_holds_nothing_that_can_be_read` | `hostile.rs`: `nothing_is_sealed_to_an_entry_that_the_center_put_in_anothers_place`; `envelope`: `a_substituted_entry_is_refused` |
-//! | 6 the passphrase is in nothing we write | `the_passphrase_is_written_nowhere` | (with the card: its own tests) |
+//! | 6 passphrase and PIN are in nothing we write, no third try | `the_passphrase_is_written_nowhere` | `pin_guard.rs`: `no_history_locks_the_card`, `an_orphaned_helper_presents_nothing`, `the_pin_is_nowhere`; `card::guard`: `no_history_without_force_reaches_the_third` |
 //! | 7 what is beside the documents may fail, the scanner may not | `notes_and_the_local_interface_can_fail_without_a_document_noticing`, `a_scanner_that_is_not_there_gives_no_verdict_and_an_alarm` | `exchange.rs`: `a_scanner_decides_before_the_archive_and_its_silence_is_no_verdict` |
 //! | 8 every refusal has label, class and remedy | `every_label_has_words` | `node::words`: `every_label_has_words` (one for each table); all of `hostile.rs` |
 //! | 9 leaves don't know each other | | `arrows.rs` |
