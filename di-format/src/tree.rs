@@ -10,6 +10,7 @@
 mod parse;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::ops::Range;
 

@@ -7,6 +7,7 @@ use super::{AttributeDecl, ElementDecl};
 
 /// Element declarations.
 pub(super) const ELEMENTS: &[ElementDecl] = elements! {
+    // 104_basic_utf8.ent (基本標籤)
     年月日 { (PCDATA) }
     字 { (PCDATA) }
     文號 { (年度, 流水號, 支號?) }
@@ -58,6 +59,7 @@ pub(super) const ELEMENTS: &[ElementDecl] = elements! {
     檔案格式 { (PCDATA) }
     檔案來源別 { EMPTY }
     頁數 { (PCDATA) }
+    // 104_exchange_utf8.ent (電子交換標籤)
     星期 { (PCDATA) }
     總稱 { (PCDATA) }
     電話 { (PCDATA) }

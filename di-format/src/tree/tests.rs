@@ -100,7 +100,7 @@ fn says_what_roxmltree_says() {
     let folders = ["good", "tolerated", "bad"].map(|name| vectors.join(name));
     let mut seeds: Vec<Vec<u8>> = drive::files(&folders)
         .into_iter()
-        .filter_map(|file| String::from_utf8(file).ok())
+        .filter_map(|file| Some(String::from_utf8(file).ok()?.replace(':', "-")))
         .filter_map(|text| {
             Some(text.split_once("]>").or_else(|| text.split_once(".dtd\">"))?.1.trim_start().into())
         })
@@ -134,7 +134,7 @@ fn says_what_roxmltree_says() {
     );
     let (all, good) = compared.get();
     println!("{all} texts compared, {good} well-formed");
-    assert!(all > 500 && good > 50, "{all} texts compared, {good} well-formed");
+    assert!(all > 250 && good > 50, "{all} texts compared, {good} well-formed");
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub fn sentence(problem: &Problem) -> String {
         ("root-unknown", (true, true)) => other_root(f, e),
         ("entity-repeated", (true, _)) => format!("實體「{f}」重複宣告，只有第一個算數"),
         ("notation-undeclared", (true, _)) => format!("實體所用的符號「{f}」沒有宣告"),
+        ("file-name", (false, true)) => format!("實體所指的檔名不可接受：{e}"),
         ("file-name", (true, true)) => format!("實體所指的檔名「{f}」不可接受：{e}"),
         ("element-undeclared", (true, _)) => format!("〈{first}〉這個文別沒有〈{f}〉這個元素"),
         ("element-unexpected", (true, true)) if e == "text" => format!("這裡只能是文字，不可有〈{f}〉"),
@@ -55,6 +56,9 @@ pub fn sentence(problem: &Problem) -> String {
         }
         ("attribute-value", (true, true)) => format!("〈{last}〉的屬性值「{f}」不在允許的範圍，可用：{e}"),
         ("entity-undeclared", (true, _)) => format!("〈{last}〉所指的實體「{f}」沒有宣告"),
+        ("attachment-not-entity", (false, _)) => "附件名是空的，沒有指出任何檔案".to_owned(),
+        ("code-form", (false, _)) => "機關代碼是空的".to_owned(),
+        ("code-form", (true, _)) if last == "單位代碼" => format!("單位代碼不是 7 碼：「{f}」，不算數"),
         ("original-empty", (_, true)) => format!("〈正本〉沒有內容，可以有的是：{e}"),
         ("original-repeated", (true, _)) => format!("〈{f}〉不只一個"),
         ("recipient-text", (true, true)) => format!("〈{last}〉裡直接寫了文字「{f}」，應該用：{e}"),
@@ -110,7 +114,6 @@ fn malformed(problem: &Problem, found: &str, expected: &str) -> String {
     let what = what("malformed");
     match (found.is_empty(), expected.is_empty()) {
         (true, false) if expected.starts_with("</") => format!("{what}：檔案到這裡就結束了，還缺 {expected}"),
-        (false, false) if found == "</>" => format!("{what}：檔案到這裡就結束了，還缺 {expected}"),
         (false, false) => format!("{what}：這裡是「{found}」，應為 {expected}"),
         (true, false) => format!("{what}，應為 {expected}"),
         (false, true) if problem.message.contains("twice") => format!("{what}：屬性「{found}」寫了兩次"),
@@ -245,6 +248,7 @@ mod tests {
         let sources = [
             include_str!("../../../../di-format/src/doctype.rs"),
             include_str!("../../../../di-format/src/tree/parse.rs"),
+            include_str!("../../../../di-format/src/tree/text.rs"),
         ];
         let known = |message: &str| MALFORMED.iter().any(|(english, _)| *english == message);
         for source in sources {
