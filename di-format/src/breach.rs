@@ -17,6 +17,8 @@ pub(crate) struct Parent<'a, 'd, 'i> {
     pub(crate) last_known: Option<usize>,
     /// One of its children is 機關.
     pub(crate) office: bool,
+    /// The names of children that stand at a wrong place.
+    pub(crate) moved: &'a [&'a str],
 }
 
 #[derive(Clone, Copy)]
@@ -45,7 +47,7 @@ impl Validator<'_, '_> {
         breach: Breach<Node<'d, 'i>>,
         extra_from: &mut usize,
     ) {
-        let Parent { node, name: parent, empty, last_known, office } = *around;
+        let Parent { node, name: parent, empty, last_known, office, moved } = *around;
         let is_root = node.parent_element().is_none();
         match breach {
             Breach::Missing { before, names: missing, after } => {
@@ -65,14 +67,17 @@ impl Validator<'_, '_> {
                     }
                 }
             }
-            Breach::Order { child, expected } => {
+            Breach::Order { child, expected, late } => {
                 let name = name_of(child);
                 let said = Said {
                     label: "element-order",
                     severity: Severity::Warning,
                     message: format!("{name} stands at the wrong place in {parent}"),
                     found: name,
-                    expected: self.place(node, name).unwrap_or_else(|| expected.join(" | ")),
+                    expected: late
+                        .map(|late| format!("before {late}"))
+                        .or_else(|| self.place(node, name, moved))
+                        .unwrap_or_else(|| expected.join(" | ")),
                 };
                 self.say(child, child.range().start, said);
             }
@@ -119,9 +124,9 @@ impl Validator<'_, '_> {
         }
     }
 
-    /// Between which of the elements that are there a misplaced one belongs, as `after A, before B`; `None` where entries
+    /// Between which of the elements that are rightly there a misplaced one belongs, as `after A, before B`; `None` where entries
     /// repeat, so that no one place is the right one.
-    fn place(&self, parent: Node<'_, '_>, name: &str) -> Option<String> {
+    fn place(&self, parent: Node<'_, '_>, name: &str, moved: &[&str]) -> Option<String> {
         let Cm::Seq(parts) = self.grammar.content(name_of(parent))? else { return None };
         let names = || parent.children().filter(Node::is_element).map(name_of);
         if names().nth(MANY).is_some() {
@@ -129,7 +134,8 @@ impl Validator<'_, '_> {
         }
         let rank = |wanted: &str| parts.iter().position(|part| part.names(wanted));
         let own = rank(name)?;
-        let ranks = || names().filter_map(|name| Some((rank(name)?, name)));
+        let ranks =
+            || names().filter(|name| !moved.contains(name)).filter_map(|name| Some((rank(name)?, name)));
         let after = ranks().filter(|(rank, _)| *rank < own).max_by_key(|(rank, _)| *rank);
         let before = ranks().filter(|(rank, _)| *rank > own).min_by_key(|(rank, _)| *rank);
         let parts = [("after", after), ("before", before)];

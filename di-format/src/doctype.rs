@@ -84,6 +84,11 @@ pub(crate) const fn is_xml_char(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
 }
 
+/// XML 1.0 `PubidChar`.
+fn is_public_char(character: char) -> bool {
+    character.is_ascii_alphanumeric() || " \r\n-'()+,./:=?;!*#@$_%".contains(character)
+}
+
 /// Reads everything up to the root element.
 pub(crate) fn prolog(text: &str, limits: &Limits) -> Result<Prolog, Refused> {
     let mut cursor = Cursor { text, at: 0, limits };
@@ -236,10 +241,17 @@ impl<'a> Cursor<'a> {
     }
 
     fn instruction(&mut self) -> Result<(), Refused> {
+        let start = self.at;
         self.at += 2;
         let name = self.name()?;
         if name.eq_ignore_ascii_case("xml") {
-            return Err(self.malformed("an XML declaration that is not at the start"));
+            return Err(Refused {
+                at: start,
+                ..self.malformed("an XML declaration that is not at the start")
+            });
+        }
+        if !self.starts("?>") && !self.rest().starts_with(is_space) {
+            return Err(self.malformed("a processing instruction does not end"));
         }
         self.until("?>", "a processing instruction")?;
         Ok(())
@@ -367,7 +379,14 @@ impl<'a> Cursor<'a> {
             self.literal()?.to_owned()
         } else if self.take("PUBLIC") {
             self.space()?;
+            let at = self.at;
             let public = self.literal()?.to_owned();
+            if !public.chars().all(is_public_char) {
+                return Err(Refused {
+                    at,
+                    ..self.form("a public identifier with characters it cannot have", "")
+                });
+            }
             if self.skip_space() && self.rest().starts_with(['"', '\'']) {
                 self.literal()?;
             }

@@ -223,7 +223,10 @@ pub const LABELS: &[(&str, &str)] = &[
     ),
     ("code-missing", "機關代碼 is missing or empty"),
     ("code-joined", "a 17-character code (organisation and unit) in 機關代碼; found: the code"),
-    ("code-form", "an organisation code that has neither 10 nor 17 characters in a roster; found: the code"),
+    (
+        "code-form",
+        "in a roster, an organisation code that has neither 10 nor 17 characters, or a unit code that has not 7; found: the code",
+    ),
     ("heading-repeated", "the paragraph's text repeats its 段名; found: 段名"),
     ("date-form", "年月日 is not written as a date; found: the text"),
     ("date-impossible", "年月日 is a day that the calendar does not have; found: the text"),

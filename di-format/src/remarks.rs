@@ -11,6 +11,7 @@ impl Validator<'_, '_> {
     pub(crate) fn values(&mut self, node: Node<'_, '_>, name: &str) {
         match name {
             "機關代碼" => self.code(node),
+            "單位代碼" if self.grammar.kind() == Kind::Roster => self.unit_code(node),
             "含附件" => {
                 let words = text_of(node);
                 if !matches!(words.as_str(), "" | "含附件" | "不含附件") {
@@ -71,6 +72,14 @@ impl Validator<'_, '_> {
             _ => {}
         }
         self.company_number(node, fields::company_number(&code));
+    }
+
+    /// A unit code of another length does not count, so the letter would go to the organisation.
+    fn unit_code(&mut self, node: Node<'_, '_>) {
+        let code = text_of(node);
+        if !code.is_empty() && !(code.is_ascii() && code.len() == 7) {
+            self.remark(node, "code-form", format!("{} has not 7 characters", excerpt(&code)), &code);
+        }
     }
 
     fn company_number(&mut self, node: Node<'_, '_>, number: Option<&str>) {

@@ -157,14 +157,21 @@ impl Validator<'_, '_> {
                 if !rule.automaton.matches(elements().map(name_of)) {
                     let named = elements().map(|child| (child, name_of(child)));
                     let known = named.clone().filter(|(_, name)| rule.automaton.knows(name));
-                    let parent = Parent {
-                        node,
-                        name,
-                        empty: elements().next().is_none(),
-                        last_known: known.last().map(|(child, _)| child.number()),
-                        office: named.clone().any(|(_, name)| name == "機關"),
-                    };
+                    let (last_known, office) = (
+                        known.last().map(|(child, _)| child.number()),
+                        named.clone().any(|(_, name)| name == "機關"),
+                    );
                     let (breaches, complete) = rule.automaton.breaches(named, self.findings.limit.max(64));
+                    let mut moved: Vec<&str> = Vec::new();
+                    for breach in &breaches {
+                        if let Breach::Order { child, late: None, .. } = breach
+                            && !moved.contains(&name_of(*child))
+                        {
+                            moved.push(name_of(*child)); // few: names of one model
+                        }
+                    }
+                    let empty = elements().next().is_none();
+                    let parent = Parent { node, name, empty, last_known, office, moved: &moved };
                     if !complete {
                         self.findings.more = true;
                         self.findings.worst = self.findings.worst.max(Some(Severity::Error));

@@ -46,6 +46,7 @@ fn refuses_everything_else() {
         "<![INCLUDE[ ]]>",
         "<?x y?>",
         "<!NOTATION a>",
+        "<!NOTATION a PUBLIC \"中\">",
         "text",
     ] {
         assert_eq!(subset(text), "doctype-form", "{text}");
@@ -71,6 +72,7 @@ fn refuses_everything_else() {
         "<?xml version='1.0' standalone='no' encoding='big5'?><a/>",
         "<?xml version='1.0' standalone='maybe'?><a/>",
         "<?xml?><a/>",
+        "<?x!y?><a/>",
     ] {
         assert_eq!(label(text), "malformed", "{text}");
     }
