@@ -11,7 +11,8 @@
 
 use crate::error::Error;
 use crate::hex;
-use crate::place::{Key, Place};
+use crate::place::{Key, Place, PlaceState};
+use crate::settings::Settings;
 use envelope::status::Kind;
 use envelope::{Certificate, Digest};
 use std::collections::HashSet;
@@ -124,6 +125,25 @@ fn answer(root: &Path, part: &str, kind: Kind, digest: &Digest) -> PathBuf {
 
 fn sync_folder(of: &Path) -> io::Result<()> {
     of.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+/// How each place stands by what lies in the folder of these settings, sorted by address; without a folder none. Reads
+/// only, so that it may be asked beside a running checker. What failed lately only that checker knows.
+///
+/// # Errors
+/// [`Error::Folder`].
+pub fn look(settings: &Settings, now: i64) -> Result<Vec<PlaceState>, Error> {
+    let folder = settings.folder.join("places");
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::folder(&folder)(error)),
+    };
+    let places = entries.flatten().filter_map(|entry| Place::from_json(&fs::read(entry.path()).ok()?));
+    let wanted = places.filter(|place| place.due(now).is_some());
+    let mut out: Vec<PlaceState> = wanted.map(|place| place.state(now, settings)).collect();
+    out.sort_by(|a, b| a.url.cmp(&b.url));
+    Ok(out)
 }
 
 /// An answer in a checker's folder.

@@ -34,7 +34,7 @@ mod settings;
 
 pub use checker::Checker;
 pub use error::{Error, LABELS};
-pub use folder::{Stored, stored_for};
+pub use folder::{Stored, look, stored_for};
 pub use place::PlaceState;
 pub use report::{Judged, Report};
 pub use settings::{Mode, Settings};

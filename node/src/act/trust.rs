@@ -47,6 +47,8 @@ pub(crate) fn may_seal(tools: &Tools, to: &[(&str, &Arc<VerifiedEntry>)]) -> Ste
     let mut reports = tools.revocation.check_all(&chains, now).into_iter();
     let ours = reports.next().unwrap_or_default();
     own_may_sign(&ours)?;
+    // Now, since a renewal may replace them before the document is sealed.
+    keep_files(tools, ours.answers())?;
     let (mut revoked, mut waits) = (Vec::new(), Vec::new());
     for ((code, _), report) in to.iter().zip(reports) {
         match report.error() {
@@ -164,13 +166,17 @@ pub(crate) fn keep(tools: &Tools, document: [u8; 16], report: &Report) -> Step<(
     answers.extend(digests(before.as_deref().unwrap_or_default()));
     answers.sort_unstable();
     answers.dedup();
-    let failed = |e: revocation::Error| Outcome::Fault(Fault::retry(e.label(), e.chain()));
-    tools.revocation.keep(answers.iter().copied()).map_err(failed)?;
+    keep_files(tools, report.answers())?;
     let bytes = answers.concat();
     if before.as_deref() != Some(&bytes) {
         tools.store.set_meta(&key, bytes).wait().map_err(|e| store_trouble(&e))?;
     }
     Ok(())
+}
+
+fn keep_files(tools: &Tools, answers: impl Iterator<Item = Digest>) -> Step<()> {
+    let failed = |e: revocation::Error| Outcome::Fault(Fault::retry(e.label(), e.chain()));
+    tools.revocation.keep(answers).map_err(failed)
 }
 
 /// SHA-256 of the answers that a document relied on.

@@ -172,7 +172,7 @@ impl Validity {
     /// In one line, for journal and status.
     #[must_use]
     pub fn to_line(&self, now: i64) -> String {
-        let end = crate::cli::Civil::local().minute(self.not_after);
+        let end = crate::cli::Civil::local().second(self.not_after);
         match self.days(now) {
             days if days < 0 => format!("{}已於 {end} 到期", self.of()),
             days => format!("{}剩 {days} 日，於 {end} 到期", self.of()),

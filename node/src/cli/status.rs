@@ -223,19 +223,18 @@ fn card_line(card: &Card, civil: &Civil) -> String {
     text
 }
 
-/// What cannot be used, and what ends within 90 days; ours always.
+/// What cannot be used, and what ends within 90 days.
 fn validity(overview: &Overview) -> String {
     let now = now();
     let mut text = String::new();
     let mut more = 0;
     for one in &overview.certificates {
         let near = one.reason.is_some() || one.days(now) < 90;
-        if one.code.is_some() && (!near || text.lines().count() >= 12) {
+        if !near || (one.code.is_some() && text.lines().count() >= 12) {
             more += usize::from(near);
             continue;
         }
-        let mark = if near { "！" } else { "" };
-        text.push_str(&format!("{mark}{}", one.to_line(now)));
+        text.push_str(&format!("！{}", one.to_line(now)));
         if let Some(reason) = &one.reason {
             text.push_str(&format!("；{}\n　　處理：{}", reason.what, reason.remedy));
         }

@@ -40,6 +40,13 @@ async fn nothing_is_known_at_first_and_everything_once_the_lists_came() {
     assert_eq!(label(&stopped.check(&world.chain(&revoked), now())), "certificate-revoked");
     assert_eq!(label(&stopped.check(&world.chain(&good), now())), "ok");
     assert_eq!(stopped.places().iter().filter(|p| p.usable).count(), 2);
+    // The same seen from beside, without a checker; and nothing is made where nothing is.
+    let seen = revocation::look(&world.settings(), now()).unwrap();
+    assert_eq!(seen.iter().filter(|p| p.usable && p.entries.is_some()).count(), 2);
+    assert!(revocation::look(&world.settings(), now() + 4 * DAY).unwrap().iter().all(|p| !p.usable));
+    let nowhere = Settings::new(world.dir.path().join("nowhere"));
+    assert_eq!(revocation::look(&nowhere, now()).unwrap(), []);
+    assert!(!nowhere.folder.exists());
     drop(stopped);
     // What lies there is believed for its signature only.
     let answers = world.dir.path().join("revocation/answers");
