@@ -13,7 +13,6 @@ use crate::pins::Pins;
 use crate::settings::Settings;
 use crate::state::{Info, NoLogin, State};
 use envelope::Digest;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -44,8 +43,8 @@ pub(crate) struct Owner {
     operations: u32,
     /// Memory over which the helper is started again, bytes.
     memory: u64,
-    /// Ciphertexts during which the helper died or hung.
-    suspects: VecDeque<Digest>,
+    /// The ciphertext during which the helper died or hung last, and how often in a row.
+    suspect: Option<(Digest, u32)>,
 }
 
 impl Owner {
@@ -63,7 +62,7 @@ impl Owner {
             next_look: None,
             operations: 0,
             memory,
-            suspects: VecDeque::new(),
+            suspect: None,
         }
     }
 

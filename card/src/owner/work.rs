@@ -21,52 +21,46 @@ impl Owner {
     }
 
     pub(crate) fn sign(&mut self, digest: &Digest) -> Result<Vec<u8>, Error> {
-        self.work(|helper, pins| helper.sign(pins, digest))
+        self.work(None, |helper, pins| helper.sign(pins, digest))
     }
 
     pub(crate) fn self_test(&mut self) -> Result<(), Error> {
-        self.work(|helper, pins| helper.sign(pins, &[0x5a; 32]))?;
-        self.work(|helper, pins| helper.self_test(pins))
+        self.work(None, |helper, pins| helper.sign(pins, &[0x5a; 32]))?;
+        self.work(None, |helper, pins| helper.self_test(pins))
     }
 
-    /// Unwraps. Whether the ciphertext is bad, or the card, is found out with a ciphertext of our own; one that kills
-    /// the module twice, while our own does not, is bad as well: it would stop the card for everyone else for ever.
+    /// Unwraps. Whether the ciphertext is bad, or the card, is found out with a ciphertext of our own.
+    ///
+    /// One that kills the module again and again, while nothing else does and our own does not, is bad as well: it would
+    /// stop the card for everyone for ever. It takes [`DEADLY`] deaths in a row, since a good document must not be
+    /// returned because somebody killed our helper twice.
     pub(crate) fn unwrap(&mut self, scheme: WrapScheme, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let name = envelope::sha256(wrapped);
-        let mut doubtful = false;
-        let done = self.work(|helper, pins| {
+        let done = self.work(Some(name), |helper, pins| {
             let first = helper.unwrap(pins, scheme, wrapped);
             if let Err(Error::Failed { .. }) = &first {
-                doubtful = true;
                 helper.self_test(pins)?;
                 return Err(Error::Refused);
             }
             first
         });
-        match done {
-            Err(error @ (Error::Deadline { .. } | Error::HelperDied { .. })) if !doubtful => {
-                if !self.suspects.contains(&name) {
-                    self.suspects.truncate(SUSPECTS - 1);
-                    self.suspects.push_front(name);
-                    return Err(error);
-                }
-                if self.shared.state().is_ready() || {
-                    self.look();
-                    self.shared.state().is_ready()
-                } {
-                    self.work(|helper, pins| helper.self_test(pins))?;
-                    self.suspects.retain(|suspect| *suspect != name);
-                    return Err(Error::Refused);
-                }
-                Err(error)
-            }
-            done => done,
+        let deaths = self.suspect.filter(|(suspect, _)| *suspect == name).map_or(0, |(_, deaths)| deaths);
+        if !matches!(done, Err(Error::Deadline { .. } | Error::HelperDied { .. })) || deaths < DEADLY {
+            return done;
         }
+        if !self.shared.state().is_ready() {
+            self.look();
+        }
+        self.work(Some(name), |helper, pins| helper.self_test(pins))?;
+        tracing::warn!(deaths, "a ciphertext kills the card module, and is taken for unreadable");
+        Err(Error::Refused)
     }
 
     /// One operation; once more when the session or the helper was lost and could be had again.
+    /// `ciphertext` is what a peer sent, if anything: whose fault a death is.
     fn work<T>(
         &mut self,
+        ciphertext: Option<Digest>,
         mut operation: impl FnMut(&mut Helper, &Pins) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut last = None;
@@ -80,11 +74,19 @@ impl Owner {
             let error = match operation(helper, &self.pins) {
                 Ok(done) => {
                     self.failures = 0;
+                    if self.suspect.is_some_and(|(suspect, _)| Some(suspect) == ciphertext) {
+                        self.suspect = None;
+                    }
                     return Ok(done);
                 }
                 Err(error @ (Error::Refused | Error::Unusable { .. })) => return Err(error),
                 Err(error) => error,
             };
+            if matches!(error, Error::HelperDied { .. } | Error::Deadline { .. }) {
+                // A death elsewhere speaks for the suspect.
+                let before = self.suspect.filter(|(suspect, _)| Some(*suspect) == ciphertext);
+                self.suspect = ciphertext.map(|name| (name, before.map_or(0, |(_, deaths)| deaths) + 1));
+            }
             // A login that was lost is had again by `look`, as far as the guard allows.
             let again = matches!(
                 error,
@@ -101,13 +103,12 @@ impl Owner {
                 // From a PIN for one operation: the way back is through the guard.
                 self.drop_helper();
             }
-            if again && failures <= AGAIN {
-                self.look();
-            } else {
-                self.next_look = self.pause(&state).map(|pause| Instant::now() + pause);
-                self.shared.announce(&state);
+            self.next_look = self.pause(&state).map(|pause| Instant::now() + pause);
+            self.shared.announce(&state);
+            if !again || failures > AGAIN {
                 return Err(error);
             }
+            self.look();
             last = Some(error);
         }
         let state = self.shared.state();
@@ -139,5 +140,5 @@ impl Owner {
 /// Failures in a row after which nothing is repeated at once any more, but with growing pauses. Each may cost a login.
 const AGAIN: u32 = 3;
 
-/// Ciphertexts under suspicion that are remembered.
-const SUSPECTS: usize = 64;
+/// Deaths in a row during one ciphertext, none elsewhere, after which it is taken for unreadable.
+const DEADLY: u32 = 5;

@@ -175,16 +175,40 @@ fn one_crash_is_not_seen_by_the_caller() {
 #[test]
 fn a_ciphertext_that_kills_the_module_again_and_again_is_the_senders_fault() {
     let mut fake = Fake::new();
-    for _ in 0..4 {
+    for _ in 0..5 {
         fake.fault_once("C_Decrypt", When::Before, What::Crash);
     }
     let card = fake.start();
     until(&card, "card-ready");
     let wrapped = fake.wrapped();
-    assert_eq!(kind(card.unwrap(WrapScheme::Pkcs1, &wrapped)), KeyErrorKind::Broken);
-    until(&card, "card-ready");
-    assert_eq!(kind(card.unwrap(WrapScheme::Pkcs1, &wrapped)), KeyErrorKind::Refused);
+    let mut kinds = Vec::new();
+    for _ in 0..3 {
+        kinds.push(kind(card.unwrap(WrapScheme::Pkcs1, &wrapped)));
+        until(&card, "card-ready");
+    }
+    assert_eq!(kinds, [KeyErrorKind::Broken, KeyErrorKind::Broken, KeyErrorKind::Refused]);
     card.self_test().unwrap();
+}
+
+#[test]
+fn deaths_elsewhere_speak_for_a_ciphertext() {
+    let mut fake = Fake::new();
+    for _ in 0..8 {
+        fake.fault_once("C_Decrypt", When::Before, What::Crash);
+        fake.fault_once("C_Sign", When::Before, What::Crash);
+    }
+    let card = fake.start();
+    let wrapped = fake.wrapped();
+    for _ in 0..4 {
+        until(&card, "card-ready");
+        assert_eq!(kind(card.unwrap(WrapScheme::Pkcs1, &wrapped)), KeyErrorKind::Broken);
+        until(&card, "card-ready");
+        let _ = card.sign(&[1; 32]);
+    }
+    fake.script.faults.clear();
+    fake.set();
+    until(&card, "card-ready");
+    assert_eq!(card.unwrap(WrapScheme::Pkcs1, &wrapped).unwrap().as_slice(), [7; 32]);
 }
 
 #[test]

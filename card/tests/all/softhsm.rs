@@ -1,5 +1,7 @@
 //! A real PKCS#11 module, SoftHSM, through the real helper process.
 
+use std::time::Duration;
+
 use crate::support::{Hsm, ORGANISATION, PATIENCE, openssl_encrypts, openssl_verifies, pki, until};
 use card::identity::{Expected, Mismatch};
 use card::{Card, CardRank, Error, Helper, Settings, State};
@@ -240,5 +242,62 @@ fn a_wrong_pin_is_tried_once_and_a_new_one_at_once() {
     // Of a length that the card does not take: not presented.
     let card = Card::start(hsm.settings(), hsm.pins("1")).unwrap();
     until(&card, "pin-length");
+    assert_eq!(guard.status(&serial, 0).unwrap().failed, 0);
+}
+
+#[test]
+fn helpers_killed_in_the_middle_of_work_cost_neither_a_wrong_result_nor_a_pin_try() {
+    let hsm = Hsm::new();
+    let serial = hsm.official("HiCOS PKI Smart Card");
+    let pins = hsm.pins(crate::support::PIN);
+    let guard = pins.guard().clone();
+    let mut settings = hsm.settings();
+    settings.care.backoff = (Duration::from_millis(10), Duration::from_millis(100));
+    let card = Card::start(settings, pins).unwrap();
+    until(&card, "card-ready");
+    let wrapped = openssl_encrypts(hsm.dir.path(), &pki().unwrap.certificate, &[7; 32], false);
+    let working = std::sync::atomic::AtomicUsize::new(3);
+    let (done, failed) = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mut done, mut failed) = (0, 0);
+                    while done < 100 {
+                        // `sign` verifies what it returns.
+                        let signed = card.signing_key().sign(&sha256(b"words")).map(drop);
+                        let unwrapped = card.unwrap_key().unwrap(WrapScheme::Pkcs1, &wrapped);
+                        let unwrapped = unwrapped.map(|plain| assert_eq!(plain.as_slice(), [7; 32]));
+                        for result in [signed, unwrapped] {
+                            match result {
+                                Ok(()) => done += 1,
+                                Err(e) => {
+                                    assert_eq!(e.kind(), KeyErrorKind::Broken, "{e}");
+                                    failed += 1;
+                                }
+                            }
+                        }
+                    }
+                    working.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    (done, failed)
+                })
+            })
+            .collect();
+        let mut killed = 0;
+        while working.load(std::sync::atomic::Ordering::SeqCst) > 0 && killed < 8 {
+            // Ready: so it is not inside a login, where a kill rightly counts as a try.
+            until(&card, "card-ready");
+            if let Some(pid) = card.helper_pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).unwrap())) {
+                killed += u32::from(kill_process(pid, Signal::KILL).is_ok());
+            }
+            let starts = card.helper_starts();
+            while card.helper_starts() == starts && working.load(std::sync::atomic::Ordering::SeqCst) > 0 {
+                std::thread::yield_now();
+            }
+        }
+        assert!(killed > 3, "killed {killed} times only");
+        workers.into_iter().map(|w| w.join().unwrap()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    });
+    assert!(done >= 300, "{done} done, {failed} failed");
+    until(&card, "card-ready");
     assert_eq!(guard.status(&serial, 0).unwrap().failed, 0);
 }
