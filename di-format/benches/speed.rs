@@ -45,7 +45,7 @@ fn timed(mut run: impl FnMut()) -> (Duration, Duration) {
     run();
     let mut times = Vec::new();
     let start = Instant::now();
-    while times.len() < 5 || (start.elapsed() < Duration::from_millis(300) && times.len() < 5000) {
+    while times.len() < 2 || (start.elapsed() < Duration::from_millis(300) && times.len() < 5000) {
         let (one, before) = (Instant::now(), processor());
         run();
         let (wall, used) = (one.elapsed(), processor().saturating_sub(before));
