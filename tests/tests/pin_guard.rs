@@ -1,7 +1,7 @@
 //! Nothing that happens to our processes locks a card: the whole path, killed and hung on purpose.
 //!
 //! A supervisor (`card-holder`) with its helper and the fake module, on a card that is a file, shows no PIN flags and
-//! locks at three. `DI_PIN_GUARD_CASES` says how many random histories (12).
+//! locks at three. `DI_PIN_GUARD_CASES` says how many random histories (8).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at the first surprise")]
 
 use card::guard::{Ask, Granted, Guard, Refusal};
@@ -310,7 +310,7 @@ fn nature() -> impl Strategy<Value = Nature> {
     )
 }
 
-fn play(nature: Nature, history: Vec<Event>) {
+fn play(nature: &Nature, history: Vec<Event>) {
     let mut desk = Desk::new();
     desk.script.wrong_pin = nature.wrong_pin;
     desk.script.always_authenticate = nature.always_authenticate;
@@ -377,7 +377,7 @@ fn play(nature: Nature, history: Vec<Event>) {
 }
 
 fn cases() -> u32 {
-    std::env::var("DI_PIN_GUARD_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(12)
+    std::env::var("DI_PIN_GUARD_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(8)
 }
 
 proptest! {
@@ -390,7 +390,7 @@ proptest! {
         nature in nature(),
         history in proptest::collection::vec(event(), 8..20),
     ) {
-        play(nature, history);
+        play(&nature, history);
     }
 }
 
