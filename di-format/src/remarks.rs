@@ -77,7 +77,8 @@ impl Validator<'_, '_> {
     /// A unit code of another length does not count, so the letter would go to the organisation.
     fn unit_code(&mut self, node: Node<'_, '_>) {
         let code = text_of(node);
-        if !code.is_empty() && !(code.is_ascii() && code.len() == 7) {
+        let counts = code.is_ascii() && code.len() == 7;
+        if !counts && !code.is_empty() {
             self.remark(node, "code-form", format!("{} has not 7 characters", excerpt(&code)), &code);
         }
     }
