@@ -358,9 +358,11 @@ impl<'i> Parser<'i> {
         let name = self.open_name();
         let inside = self.slice(start + 2, to - 1);
         if inside != name && inside.trim_end_matches(is_space) != name {
-            let found = inside.split(|one| !is_name_char(one)).next().unwrap_or_default();
-            let message = format!("{name} is open, so </{found}> cannot stand here");
-            return Err(refused("malformed", start, message).but(format!("</{found}>"), format!("</{name}>")));
+            let word = inside.split(|one| !is_name_char(one)).next().unwrap_or_default();
+            let found = if word.is_empty() { inside } else { word };
+            let found = format!("</{}>", found.chars().take(40).collect::<String>());
+            let message = format!("{name} is open, so {found} cannot stand here");
+            return Err(refused("malformed", start, message).but(found, format!("</{name}>")));
         }
         let after = narrow(self.made.cells.len());
         if let Some(cell) = self.made.cells.get_mut(wide(self.open)) {
