@@ -77,26 +77,69 @@ impl Site {
         self.dir.join(format!("node-{code}.toml"))
     }
 
-    /// Moves a member's keys from files to a card: the settings say `[card]` instead of `[keys.…]`.
+    /// Moves a member's keys from files to the card that is in the reader, as a person would: new settings by
+    /// `di-node setup`, the registrar countersigns, the center takes the new entry (number 2). The files of the keys
+    /// stay where they are, unused. Neither center nor node should run.
     ///
     /// # Panics
-    /// If the settings are not as the demo writes them.
-    pub fn use_card(&self, code: &str, module: &Path, pin: &str) {
-        let pin_file = self.dir.join(format!("{code}.pin"));
-        let mut file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&pin_file)
-            .expect("PIN file");
-        file.write_all(pin.as_bytes()).expect("PIN file");
-        let settings = fs::read_to_string(self.config(code)).expect("settings");
-        let (before, keys) = settings.split_once("[keys.sign]").expect("signing key");
-        let (_, after) = keys.split_once("\n[center]").expect("center after the keys");
-        let (module, pin_file) = (module.display(), pin_file.display());
-        let card = format!("[card]\nmodule = \"{module}\"\npin-file = \"{pin_file}\"\n");
-        fs::write(self.config(code), format!("{before}{card}\n[center]{after}")).expect("settings");
+    /// If a command of it fails.
+    pub fn change_to_card(
+        &self,
+        code: &str,
+        module: &Path,
+        pin: &str,
+        environment: Vec<(OsString, OsString)>,
+    ) {
+        let pin_file = self.dir.join("pki").join(format!("{code}.pin"));
+        let private = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&pin_file);
+        private.and_then(|mut file| file.write_all(pin.as_bytes())).expect("PIN file");
+        let old = fs::read_to_string(self.config(code)).expect("settings");
+        let center = fs::read_to_string(self.dir.join("center.toml")).expect("settings");
+        fs::remove_file(self.config(code)).expect("settings");
+        let value = |text: &str, key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \""));
+            line.and_then(|rest| rest.strip_suffix('"')).expect("a value").to_owned()
+        };
+        let run = |program: &str, args: &[&str]| {
+            let mut command = Command::new(self.bins.join(program));
+            command.args(args).current_dir(&self.dir).envs(environment.clone()).stdin(Stdio::null());
+            let output = command.output().expect("program starts");
+            let said = [&output.stdout[..], &output.stderr].concat();
+            assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&said));
+        };
+        let (entry, registration) = (format!("pki/{code}.2.entry"), format!("pki/{code}.2.registration"));
+        let (module, pin_file) = (module.to_string_lossy(), pin_file.to_string_lossy());
+        run(
+            "di-node",
+            &[
+                "setup",
+                &format!("--code={code}"),
+                &format!("--name={}", value(&old, "name")),
+                &format!("--pkcs11={module}"),
+                &format!("--pin-file={pin_file}"),
+                "--anchors=pki/anchors.pem",
+                &format!("--center={}", value(&center, "listen")),
+                &format!("--center-code={}", value(&center, "code")),
+                "--center-anchors=pki/center-ca.pem",
+                "--center-receipt-cert=pki/center-receipt.crt.pem",
+                "--registrar-anchors=pki/registrar.crt.pem",
+                &format!("--root=node-{code}"),
+                &format!("--output=node-{code}.toml"),
+                &format!("--entry-out={entry}"),
+                "--number=2",
+            ],
+        );
+        let signed = [
+            "--key",
+            "pki/registrar.key.pem",
+            "--cert",
+            "pki/registrar.crt.pem",
+            &entry,
+            "-o",
+            &registration,
+        ];
+        run("di-center", &[&["registrar", "countersign"][..], &signed].concat());
+        run("di-center", &["--config", "center.toml", "member", "register", &registration]);
     }
 
     /// `di-node --config … ARGS`, waited for.
