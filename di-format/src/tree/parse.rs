@@ -213,11 +213,11 @@ impl<'i> Parser<'i> {
         if word.is_empty() {
             return Err(refused("malformed", from, "a name is missing"));
         }
-        if word.len() > self.limits.name && word.chars().nth(self.limits.name).is_some() {
-            return Err(refused("name-too-long", from, "a limit is passed").but("", self.limits.name));
-        }
         if !word.starts_with(is_name_start) || !word.chars().all(is_name_char) {
             return Err(refused("malformed", from, "a name holds a character that names cannot have"));
+        }
+        if word.len() > self.limits.name && word.chars().nth(self.limits.name).is_some() {
+            return Err(refused("name-too-long", from, "a limit is passed").but("", self.limits.name));
         }
         Ok(())
     }

@@ -13,7 +13,8 @@ pub fn sentence(problem: &Problem) -> String {
     let last = shorten(problem.path.rsplit('/').next().unwrap_or_default());
     let first = shorten(problem.path.split('/').next().unwrap_or_default());
     match (problem.label, has) {
-        ("too-large", (true, true)) => format!("檔案有 {f} 位元組，超過上限 {e}"),
+        // lint reads no further than the limit, so how large it is may not be known
+        ("too-large", (_, true)) => format!("檔案超過上限 {e} 位元組"),
         ("not-xml", (_, true)) => format!("這是{}，不是 XML", spaced(e)),
         ("encoding", (true, _)) => format!("這裡的位元組 {f} 既不是 UTF-8 也不是 CP950（Big5）"),
         ("encoding-declared", (true, true)) => format!("宣告的編碼是 {f}，實際是 {e}"),
