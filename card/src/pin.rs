@@ -63,7 +63,9 @@ pub struct Pin(Arc<Zeroizing<Vec<u8>>>);
 ///   the time of its last change of mode: what is mistaken for a new PIN costs a try.
 /// - A credential: its name alone. systemd writes it anew at every start, so nothing tells a changed one; a person who
 ///   has changed it says so with `card retry`.
-/// - A descriptor or the terminal: random, for somebody has just entered it. A descriptor that is a file: as a file.
+/// - A descriptor: its number alone, for whatever starts a service again and again gives it the same PIN again. One that
+///   is a file: as a file; one that is a terminal: as the terminal.
+/// - The terminal: random, for somebody has just entered it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Generation(String);
 
@@ -222,6 +224,10 @@ impl Generation {
         use std::os::unix::fs::MetadataExt;
         let (inode, second, nano) = (meta.ino(), meta.mtime(), meta.mtime_nsec());
         Self(format!("file {}, inode {inode}, written {second}.{nano:09}", path.display()))
+    }
+
+    fn of_descriptor(number: u32) -> Self {
+        Self(format!("descriptor {number}"))
     }
 
     fn of_credential(name: &str) -> Self {

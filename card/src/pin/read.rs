@@ -44,8 +44,10 @@ pub(super) fn descriptor(number: u32) -> Result<Entry, Error> {
     let generation = if meta.is_file() {
         let name = std::fs::read_link(&path).map_err(failed)?;
         Generation::of_file(&name, &meta)
+    } else if rustix::termios::isatty(&file) {
+        Generation::entered("at a terminal")
     } else {
-        Generation::entered("through a descriptor")
+        Generation::of_descriptor(number)
     };
     Ok(Entry { pin: pin(file, &place)?, generation })
 }
