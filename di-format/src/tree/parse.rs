@@ -101,7 +101,7 @@ impl<'i> Parser<'i> {
             names: Vec::new(),
             made: Vec::new(),
         };
-        let numbers = HashMap::new();
+        let numbers = HashMap::with_capacity(64);
         Self {
             text,
             bytes: text.as_bytes(),
