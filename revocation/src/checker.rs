@@ -5,28 +5,23 @@ use crate::error::{Error, chain};
 use crate::fetch::{self, Question};
 use crate::folder::Folder;
 use crate::host::Target;
-use crate::place::{Held, Key, Place, PlaceState};
+use crate::place::{Held, Key, PlaceState};
 use crate::report::{Judged, Report};
 use crate::settings::{Mode, Settings};
+use crate::state::{MOST_PLACES, Next, Pair, State, next, places_of};
 use envelope::status::{Finding, Kind, Status, judge};
 use envelope::{Certificate, Digest, ocsp};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-/// Addresses of one certificate that are asked.
-const MOST_PLACES: usize = 8;
-/// Certificates that are waited for at a time; more are noted when they are asked for again.
-const MOST_WANTED: usize = 20_000;
 /// Hosts asked at a time.
 const HOSTS: usize = 16;
 /// A certificate that nobody asked for again is not fetched for any longer, milliseconds.
 const FORGET: i64 = 3_600_000;
-/// So long after a list that puts on hold what somebody waits for it is asked for again, milliseconds.
-const ON_HOLD: i64 = 30 * 60_000;
 /// The longest sleep.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -42,36 +37,6 @@ struct Inner {
     state: Mutex<State>,
     ring: Notify,
     changed: watch::Sender<u64>,
-}
-
-#[derive(Default)]
-struct State {
-    places: HashMap<Key, Place>,
-    wanted: HashMap<Digest, Wanted>,
-    busy: HashSet<String>,
-}
-
-/// A certificate that somebody waits for.
-struct Wanted {
-    certificate: Certificate,
-    places: Vec<Key>,
-    asked: i64,
-}
-
-/// A pair of a chain, and the places that its certificate names.
-struct Pair<'a> {
-    certificate: &'a Certificate,
-    places: Vec<Key>,
-}
-
-/// The places that a certificate names, in the order in which they are asked.
-fn places_of(certificate: &Certificate, issuer: &Certificate) -> Vec<Place> {
-    let points = certificate.crl_points().iter().filter(|p| !p.partial);
-    let lists = points.flat_map(|p| &p.uris).map(|uri| Place::new(Kind::Crl, uri, issuer, None));
-    let responders = certificate.ocsp_responders().iter();
-    let answers = responders.map(|uri| Place::new(Kind::Ocsp, uri, issuer, Some(certificate)));
-    let web = |place: &Place| place.url.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("http"));
-    lists.chain(answers).filter(web).take(MOST_PLACES).collect()
 }
 
 impl Checker {
@@ -438,70 +403,6 @@ impl Checker {
             folder.forget(kind, &before.answer);
         }
         Ok(())
-    }
-}
-
-/// What there is to do for a certificate that is waited for.
-enum Next {
-    Answered,
-    Fetch(Key),
-    NotBefore(i64),
-}
-
-fn next(places: &HashMap<Key, Place>, wanted: &Wanted, now: i64, grace: i64) -> Next {
-    let mut not_before = i64::MAX;
-    for key in &wanted.places {
-        let Some(place) = places.get(key) else { continue };
-        if place.usable(now, grace).is_some() {
-            match place.finding(wanted.certificate.serial()) {
-                // Not looked up yet: the next check does.
-                None => return Next::Answered,
-                Some(Some(finding)) if finding.status != Status::Unknown => return Next::Answered,
-                // It does not speak of this certificate; it may when it is renewed.
-                Some(_) => not_before = not_before.min(place.renew.max(place.not_before)),
-            }
-        } else if place.not_before <= now {
-            return Next::Fetch(*key);
-        } else {
-            not_before = not_before.min(place.not_before);
-        }
-    }
-    Next::NotBefore(not_before)
-}
-
-impl State {
-    fn finding(&self, pair: &Pair<'_>, now: i64, grace: i64) -> Option<Finding> {
-        let places = pair.places.iter().filter_map(|key| self.places.get(key));
-        places
-            .filter(|place| place.usable(now, grace).is_some())
-            .filter_map(|place| place.finding(pair.certificate.serial()).flatten())
-            .find(|finding| finding.status != Status::Unknown)
-    }
-
-    /// Somebody waits for a hold to end: the next look comes sooner.
-    fn hasten(&mut self, pair: &Pair<'_>, answer: &Digest) {
-        for key in &pair.places {
-            if let Some(place) = self.places.get_mut(key)
-                && let Some(held) = place.held.as_ref().filter(|held| held.answer == *answer)
-            {
-                place.renew = place.renew.min(held.fetched.saturating_add(ON_HOLD));
-            }
-        }
-    }
-
-    /// Notes that somebody waits for it. Returns the label of why it is not there, if something failed.
-    fn want(&mut self, pair: &Pair<'_>, now: i64) -> &'static str {
-        let key = *pair.certificate.sha256();
-        if let Some(wanted) = self.wanted.get_mut(&key) {
-            wanted.asked = now;
-        } else if self.wanted.len() < MOST_WANTED {
-            self.wanted.insert(
-                key,
-                Wanted { certificate: pair.certificate.clone(), places: pair.places.clone(), asked: now },
-            );
-        }
-        let troubles = pair.places.iter().filter_map(|key| self.places.get(key)?.trouble.as_ref());
-        troubles.map(|trouble| trouble.label).next().unwrap_or_default()
     }
 }
 

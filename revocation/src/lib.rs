@@ -5,6 +5,7 @@
 //! - [`Checker`]: asked about a chain and a time it answers at once, from what is at hand ([`Report`]). What is not at
 //!   hand is noted, fetched by [`Checker::run`], and [`Checker::changed`] tells when it came. So no document ever waits
 //!   for the network within a step.
+//! - `state`: which places there are, who waits for what, and what is asked next.
 //! - `place`: one address of one authority, what came from there and when to ask again.
 //! - `folder`: the answers on disk; they survive a restart and are verified again before they are used.
 //! - `fetch`: HTTP, bounded in time, size and redirects, to public addresses only unless allowed; `host` are the rules.
@@ -31,6 +32,7 @@ mod host;
 mod place;
 mod report;
 mod settings;
+mod state;
 
 pub use checker::Checker;
 pub use error::{Error, LABELS};

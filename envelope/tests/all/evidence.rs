@@ -299,7 +299,7 @@ fn answers_in_the_file_tell_whether_the_sender_was_revoked() {
     let garbage = (Kind::Ocsp, b"garbage".to_vec());
     assert_eq!(judged(&[bent, garbage]), unknown);
     // Under another name than its digest the file as a whole is wrong.
-    let mut bytes = file_with(&story, &[before.clone()]);
+    let mut bytes = file_with(&story, std::slice::from_ref(&before));
     let at = bytes.windows(before.1.len()).position(|w| w == before.1).unwrap();
     bytes[at + 40] ^= 1;
     assert_eq!(marks(&report(&bytes, &trust())), [(Step::File, None, Mark::No, "container-digest-mismatch")]);

@@ -144,6 +144,6 @@ fn self_issued_certificates_lead_from_the_newest_generation_to_the_oldest() {
     let other = Anchors::new(vec![PKI.root.clone()]);
     assert_eq!(label(chain(&leaf.cert, &others, &other, Purpose::Sign, AT)), "untrusted");
     // Pinned in the middle: the chain ends there.
-    let middle = Anchors::new(vec![newest.cert.clone()]);
+    let middle = Anchors::new(vec![newest.cert]);
     assert_eq!(chain(&leaf.cert, &others, &middle, Purpose::Sign, AT).unwrap().len(), 3);
 }

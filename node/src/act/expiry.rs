@@ -94,7 +94,8 @@ fn list(tools: &Tools) -> Step<Vec<NewEntry>> {
     let mut told = Vec::new();
     for one in &list {
         let left = one.not_after.saturating_sub(now);
-        let passed = if left <= 0 { Some(0) } else { THRESHOLDS.into_iter().filter(|t| left <= t * DAY).min() };
+        let passed =
+            if left <= 0 { Some(0) } else { THRESHOLDS.into_iter().filter(|t| left <= t * DAY).min() };
         let Some(passed) = passed else { continue };
         let key = format!("told.{}.{}", one.sha256, one.code.as_deref().unwrap_or("own"));
         let before = tools.store.meta(&key).map_err(|e| store_trouble(&e))?;
@@ -146,7 +147,8 @@ fn recipients(tools: &Tools) -> Step<HashMap<String, Certificate>> {
     let mut out = HashMap::new();
     for (key, digest) in all {
         let Ok(digest) = digest.try_into() else { continue };
-        if let (Some(code), Ok(certificate)) = (key.strip_prefix(RECIPIENT), directory::kept(tools, &digest)) {
+        if let (Some(code), Ok(certificate)) = (key.strip_prefix(RECIPIENT), directory::kept(tools, &digest))
+        {
             out.insert(code.to_owned(), certificate);
         }
     }
