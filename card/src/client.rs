@@ -201,6 +201,7 @@ impl Helper {
         let listing = self.tokens()?;
         let token = listing.tokens.into_iter().find(|t| t.serial == serial).ok_or_else(no_card)?;
         let (attempt, entry) = pins.begin(&token)?;
+        let in_doubt = attempt.in_doubt();
         let pin = Secret(Zeroizing::new(entry.pin.expose().to_vec()));
         let reply = self.process.ask("C_Login", &Request::Login { pin }, self.deadlines.login);
         let answer = match &reply {
@@ -224,12 +225,19 @@ impl Helper {
         if let Some(open) = &mut self.open {
             open.generation = Some(entry.generation);
         }
-        self.find_keys()?;
+        self.find_keys(pins)?;
+        if in_doubt && !self.keys()?.sign.always_authenticate {
+            // A module may take a PIN unseen and present it with the first operation. Nothing has worked since the
+            // last login, so this one is proven before anybody relies on it. By a signature: what comes from outside,
+            // and may have killed the module, is deciphered.
+            self.sign(pins, &PROOF)?;
+        }
         self.probe_oaep(pins)
     }
 
-    fn find_keys(&mut self) -> Result<(), Error> {
-        let keys = match self.process.ask("C_FindObjects", &Request::Keys, self.deadlines.read)? {
+    fn find_keys(&mut self, pins: &Pins) -> Result<(), Error> {
+        let reply = self.process.ask("C_FindObjects", &Request::Keys, self.deadlines.read)?;
+        let keys = match self.notice(pins, reply)? {
             Reply::Keys { keys } => keys,
             other => return Err(failure(other)),
         };
@@ -372,6 +380,10 @@ impl Helper {
             })),
             Ok(reply) => {
                 settled?;
+                if let Some(open) = &mut self.open {
+                    // It had a login of its own, which it proves.
+                    open.proved = false;
+                }
                 self.notice(pins, reply)
             }
             Err(error) => Err(settled.err().unwrap_or(error)),
@@ -425,6 +437,9 @@ fn failure(reply: Reply) -> Error {
 fn no_card() -> Error {
     Error::CardGone { detail: "the card is not there any more".to_owned() }
 }
+
+/// The digest that is signed to prove a login: of no message.
+const PROOF: Digest = [0x5a; 32];
 
 /// What self-tests wrap.
 const PROBE: &[u8; 32] = b"di-node card self-test no secret";

@@ -171,6 +171,8 @@ impl Guard {
         let counted = || {
             let _lock = self.folder.wait(card)?;
             let mut record = self.read(card)?;
+            // The login before it took the PIN unseen: both are one presentation.
+            record.logins = record.logins.saturating_sub(1);
             record.settle();
             record.start(source.as_str(), by, now);
             record.fail(outcome);
@@ -189,12 +191,13 @@ impl Guard {
     /// # Errors
     /// [`Refusal::Unusable`], [`Refusal::Damaged`]: what was counted stays remembered.
     pub fn proved(&self, card: &str) -> Result<(), Refusal> {
-        if self.read(card)?.unproven == 0 {
+        let stands = |record: &Record| record.unproven == 0 && record.logins == 0;
+        if stands(&self.read(card)?) {
             return Ok(());
         }
         let _lock = self.folder.wait(card)?;
         let mut record = self.read(card)?;
-        record.unproven = 0;
+        (record.unproven, record.logins) = (0, 0);
         self.folder.write(&record)
     }
 
@@ -286,8 +289,8 @@ impl Attempt {
         let mut record = self.record;
         record.succeed(now);
         // On a full disk a file can still be removed, and no record is a fresh one.
-        self.folder.write(&record).or_else(|refusal| match record.unproven {
-            0 => self.folder.remove(&record.card),
+        self.folder.write(&record).or_else(|refusal| match (record.unproven, record.logins) {
+            (0, 0 | 1) => self.folder.remove(&record.card),
             _ => Err(refusal),
         })
     }
@@ -311,6 +314,12 @@ impl Attempt {
     /// [`Refusal::Unusable`]: then it counts as failed.
     pub fn not_presented(self) -> Result<(), Refusal> {
         self.folder.write(&self.before)
+    }
+
+    /// Whether the success before this try has not been proven by any operation: then this one must be, at once.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.before.logins > 0 || self.before.unproven > 0
     }
 
     /// Failed tries since the last success, before this one.

@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 ///
 /// Call it before anything else of the program runs: no thread, no runtime, no log.
 pub fn main() -> i32 {
+    // Dies with the thread that started it, at once, whatever the module does.
+    let _ = process::set_parent_process_death_signal(Some(Signal::KILL));
     harden();
     match inherited() {
         Ok(socket) => {
@@ -37,11 +39,9 @@ pub fn main() -> i32 {
 /// A PIN is on its way into the module. An orphan must not present it: nobody would count it.
 static PIN_IN_MODULE: AtomicBool = AtomicBool::new(false);
 
-/// No core file, no debugger, no `/proc/PID/mem`: the PIN passes through this process's memory; and no life without the
-/// parent. Best effort.
-fn harden() {
-    // Dies with the thread that started it, at once, whatever the module does.
-    let _ = process::set_parent_process_death_signal(Some(Signal::KILL));
+/// No core file, no debugger, no `/proc/PID/mem` for other users' eyes: for every process through whose memory a PIN
+/// passes. Best effort, for the life of the process.
+pub fn harden() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let _ = process::setrlimit(Resource::Core, none);
     let _ = process::set_dumpable_behavior(process::DumpableBehavior::NotDumpable);

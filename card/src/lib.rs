@@ -46,6 +46,7 @@ pub use client::{Helper, Listing};
 pub use envelope::Class;
 pub use envelope::key::CardRank;
 pub use error::{Error, LABELS};
+pub use helper::harden;
 pub use hint::Hint;
 pub use pins::Pins;
 pub use settings::{Care, Choice, Deadlines, KEPT, Settings};

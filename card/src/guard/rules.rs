@@ -88,6 +88,9 @@ pub(super) struct Record {
     /// Failed tries before a success that no operation has proven yet: some modules take a PIN without asking the card,
     /// and present it later.
     pub(super) unproven: u32,
+    /// Successes in a row that no operation has proven: each may have been a wrong PIN that the card counted later.
+    #[serde(default)]
+    pub(super) logins: u32,
     /// Tries left, by the vendor's last answer.
     pub(super) left: Option<u32>,
     /// The card was seen locked.
@@ -108,6 +111,7 @@ impl Record {
             card: card.to_owned(),
             failed: 0,
             unproven: 0,
+            logins: 0,
             left: None,
             locked: false,
             tried: Vec::new(),
@@ -118,9 +122,14 @@ impl Record {
         }
     }
 
-    /// A try that nobody is making any more has failed.
+    /// A try that nobody is making any more has failed; and so have successes that nothing has proven, once there are
+    /// as many as tries that may fail.
     pub(super) fn settle(&mut self) {
         self.count(Why::Interrupted);
+        if self.logins >= LIMIT {
+            self.failed = self.failed.max(self.unproven).saturating_add(self.logins);
+            self.logins = 0;
+        }
     }
 
     /// The try is about to be made. Uses up the permit, whether it was needed or not: it was for the next try.
@@ -132,8 +141,9 @@ impl Record {
     /// The module says that the card took the PIN of the try in progress.
     pub(super) fn succeed(&mut self, now: i64) {
         let unproven = self.failed.max(self.unproven);
+        let logins = self.logins.saturating_add(1);
         let last_failure = self.last_failure.take();
-        *self = Self { unproven, last_failure, last_success: Some(now), ..Self::fresh(&self.card) };
+        *self = Self { unproven, logins, last_failure, last_success: Some(now), ..Self::fresh(&self.card) };
     }
 
     /// The try in progress came out like this.
@@ -154,6 +164,7 @@ impl Record {
         let Some(Trying { source, at, by }) = self.trying.take() else { return };
         // A success that nothing has proven may have been none.
         self.failed = self.failed.max(self.unproven).saturating_add(1);
+        self.logins = 0;
         self.tried.retain(|tried| *tried != source);
         self.tried.push(source.clone());
         if self.tried.len() > REMEMBERED {

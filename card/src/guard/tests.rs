@@ -201,6 +201,28 @@ fn a_module_that_takes_a_pin_unseen_does_not_start_the_count_anew() {
 }
 
 #[test]
+fn successes_that_nothing_proves_are_failed_tries_in_the_end() {
+    let dir = folder();
+    let guard = guard(&dir);
+    let attempt = begin(&guard, "a", NONE).unwrap();
+    assert!(!attempt.in_doubt());
+    attempt.succeeded(1).unwrap();
+    let attempt = begin(&guard, "a", NONE).unwrap();
+    assert!(attempt.in_doubt(), "nothing has worked since the login before");
+    attempt.succeeded(1).unwrap();
+    // No operation worked after either: each may have been a wrong PIN that the module presented later.
+    assert_eq!(label(begin(&guard, "b", NONE)), "pin-tries-spent");
+    ask(&guard, Ask::Forced).unwrap();
+    begin(&guard, "a", NONE).unwrap().succeeded(1).unwrap();
+    guard.proved(CARD).unwrap();
+    for _ in 0..5 {
+        begin(&guard, "a", NONE).unwrap().succeeded(1).unwrap();
+        guard.proved(CARD).unwrap();
+    }
+    assert_eq!(guard.status(CARD, 1000).unwrap().failed, 0);
+}
+
+#[test]
 fn a_damaged_record_is_never_a_fresh_one() {
     let good = {
         let dir = folder();
