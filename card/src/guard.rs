@@ -14,7 +14,8 @@
 //!    that was not tried since the last success (a rewritten file; see [`Generation`]).
 //! 2. In all at most [`LIMIT`] failed tries since the last success, whatever the PINs and wherever from. Beyond that, and
 //!    whenever the card says that one try is left, each single try needs a person's [`Permit::Forced`].
-//! 3. A locked card is never tried.
+//! 3. A locked card is never tried. A success that no operation with a key has proven may have been none: two of them in
+//!    a row count as two failed tries.
 //! 4. What cannot be recorded is not tried. A record that cannot be read is never taken for a fresh one.
 //!
 //! A card that was used elsewhere between (a browser, the vendor's tool) may have fewer tries left than these rules
