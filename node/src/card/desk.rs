@@ -40,7 +40,7 @@ struct Inner {
     guard: Guard,
     watcher: Mutex<Option<presence::Watcher>>,
     moment: watch::Sender<Moment>,
-    /// What the settings say of the organisation.
+    /// What the settings say of the organisation, or the card that was ours last.
     organisation_oid: Option<String>,
     /// Of encryption certificates whose keys are in files beside the card.
     filed: Vec<[u8; 32]>,
@@ -73,6 +73,14 @@ impl Desk {
         let Some(module) = &config.card.module else { return Ok(None) };
         let mut settings: Settings = settings(&config.card, module);
         settings.environment = given.environment;
+        // A neighbour's card must not get the PIN before the directory has said whose card it must be: the organisation
+        // of the card that was ours last stays, whatever card it gets.
+        if settings.expected.organisation_oid.is_none() {
+            let last = Seen::load(&config.folders.state);
+            settings.expected.organisation_oid =
+                last.and_then(|seen| seen.sign.organisation_oid().map(str::to_owned));
+        }
+        let organisation_oid = settings.expected.organisation_oid.clone();
         if let Some(helper) = given.helper {
             settings.helper = helper;
         }
@@ -98,7 +106,7 @@ impl Desk {
             guard,
             watcher: Mutex::new(watcher),
             moment,
-            organisation_oid: config.card.organisation_oid.clone(),
+            organisation_oid,
             filed,
             doubt: Notify::new(),
         }))))
@@ -224,7 +232,7 @@ impl Desk {
         let mut diary = Diary::default();
         loop {
             let state = moments.borrow_and_update().state.clone();
-            if let State::Ready { info } | State::PinNeeded { info, .. } = &state {
+            if let State::Ready { info } = &state {
                 let (desk, info) = (self.clone(), Arc::clone(info));
                 let _ = tokio::task::spawn_blocking(move || desk.0.keys.remember(&info)).await;
             }

@@ -72,3 +72,12 @@ pub(crate) fn question() -> pin::Source {
 pub(crate) fn guard_folder(config: &NodeConfig) -> PathBuf {
     config.card.guard.clone().unwrap_or_else(|| config.folders.state.join("card"))
 }
+
+/// A process that may hold a PIN leaves no core file and is not for other processes of its user to read. Best effort:
+/// what the system refuses does not keep anybody from their work.
+pub(crate) fn harden() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}

@@ -26,7 +26,7 @@ pub(crate) fn particulars(state: &State) -> String {
 
 /// How many tries are left, where the card says so.
 pub(crate) fn left(left: Option<u32>) -> String {
-    left.map(|left| format!("還剩 {left} 次機會")).unwrap_or_default()
+    left.filter(|left| *left > 0).map(|left| format!("還剩 {left} 次機會")).unwrap_or_default()
 }
 
 /// Why it is not the right card.

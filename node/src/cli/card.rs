@@ -314,6 +314,7 @@ fn entered(retry: &Retry) -> Result<Option<String>, Failure> {
         (false, Some(number)) => pin::Source::Descriptor(number),
         (false, None) => return Ok(None),
     };
+    card::harden();
     let refused = |error: pin::Error| Failure::labelled(exit::FAILED, error.label());
     let entry = pin::Supply::open(source).and_then(|supply| supply.entry()).map_err(refused)?;
     let text = std::str::from_utf8(entry.pin.expose());

@@ -1,5 +1,6 @@
 //! `run` and `demo`.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +14,7 @@ use super::{Done, exit};
 pub(super) fn run(config: Option<&Path>) -> Done {
     let (settings, path) = settings(config)?;
     crate::telemetry::init("info");
+    let pin = settings.card.is_used().then(|| asked(&settings)).flatten();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -23,7 +25,8 @@ pub(super) fn run(config: Option<&Path>) -> Done {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(fault)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(fault)?;
         let code = settings.party.code.to_string();
-        let running = crate::start(settings).await.map_err(not_started)?;
+        let given = crate::Given { pin, ..crate::Given::default() };
+        let running = crate::start_with(settings, given).await.map_err(not_started)?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), member = code, config = %path.display(), "started");
         tokio::select! {
             _ = terminate.recv() => {}
@@ -39,6 +42,22 @@ pub(super) fn run(config: Option<&Path>) -> Done {
         tracing::info!("stopped");
         Ok(exit::OK)
     })
+}
+
+/// The PIN from a person at the terminal, where the settings name no source of one. None is no fault: the node waits for
+/// it.
+fn asked(settings: &config::NodeConfig) -> Option<::card::pin::Supply> {
+    crate::card::harden();
+    if crate::card::source(&settings.card).is_some() || !std::io::stdin().is_terminal() {
+        return None;
+    }
+    match ::card::pin::Supply::open(crate::card::question()) {
+        Ok(supply) => Some(supply),
+        Err(error) => {
+            tracing::warn!(label = error.label(), %error, "no PIN");
+            None
+        }
+    }
 }
 
 /// What kept the node from starting, in the words of its label.

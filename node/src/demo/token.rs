@@ -134,6 +134,7 @@ impl Token {
 
     /// The token's own certificates become anchors: who they are is what the person who prepared it says.
     fn prepared(module: PathBuf, label: &str, fd: u32, pki: &Path) -> Result<Self, Failed> {
+        card::harden();
         let entry = pin::Supply::open(pin::Source::Descriptor(fd)).and_then(|supply| supply.entry());
         let entry = entry.map_err(|e| Failed::new(crate::words::explain(e.label())))?;
         let wanted = config::Card { label: Some(label.to_owned()), ..config::Card::default() };

@@ -130,8 +130,13 @@ fn used(
         return;
     }
     if !args.pin && args.pin_fd.is_none() {
-        checks.push(untried(&info.token, tries.as_ref()));
-        fill_to(checks, 7, |name| Check::skipped(name, super::PIN_NOT_ASKED).remedy(""));
+        let check = untried(&info.token, tries.as_ref());
+        let stopped = check.status == Status::Fail;
+        checks.push(check);
+        fill_to(checks, 7, |name| match stopped {
+            true => Check::unknown(name, super::BEFORE, ""),
+            false => Check::skipped(name, super::PIN_NOT_ASKED).remedy(""),
+        });
         return;
     }
     let Some(guard) = guard else {
@@ -205,12 +210,14 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, u128) {
 fn guard(patient: &Patient) -> Option<Guard> {
     match patient.config() {
         Some(config) => Guard::open(&card::guard_folder(config)).ok(),
-        None => Guard::at(&Place::of_this_machine()?).ok(),
+        // The service may keep its records elsewhere: one try here, so that with its own there are never three.
+        None => Guard::at(&Place { shared: false, ..Place::of_this_machine()? }).ok(),
     }
 }
 
 /// The PIN: from the descriptor given, from where the settings say, or from the person at the terminal.
 fn supply(args: &Doctor, patient: &Patient) -> Result<pin::Supply, pin::Error> {
+    card::harden();
     let given = args.pin_fd.and_then(|fd| u32::try_from(fd).ok()).map(pin::Source::Descriptor);
     // A systemd credential is there for the service only, and its descriptor is the service's.
     let configured = patient

@@ -87,7 +87,12 @@ pub(super) fn dates_of(name: Name, not_before: i64, not_after: i64, patient: &Pa
     };
     if let Some(label) = over {
         let more = format!("{from} 至 {until}");
-        return Check::fail(name, label, &more).shared(format!("{label}：{days} 天"));
+        let check = Check::fail(name, label, &more);
+        let check = match label {
+            "certificate-expired" => check.remedy(crate::words::remedy(super::EXPIRED)),
+            _ => check,
+        };
+        return check.shared(format!("{label}：{days} 天"));
     }
     let check =
         Check::ok(name, format!("{from} 至 {until}，還有 {days} 天")).shared(format!("還有 {days} 天"));

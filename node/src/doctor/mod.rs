@@ -39,7 +39,10 @@ pub(crate) const LABELS: &[&str] = &[
     TCP_BLOCKED,
     ONE_CARRIER,
     NOT_BUILT,
+    REVOCATION_OFF,
+    REVOCATION_NONE,
     EXPIRES_SOON,
+    EXPIRED,
     NOT_ROOM,
 ];
 const NO_CONFIG: &str = "doctor-no-config";
@@ -52,7 +55,10 @@ const DISK_LOW: &str = "doctor-disk-low";
 const QUIC_BLOCKED: &str = "doctor-quic-blocked";
 const TCP_BLOCKED: &str = "doctor-tcp-blocked";
 const ONE_CARRIER: &str = "doctor-one-carrier";
+const REVOCATION_OFF: &str = "doctor-revocation-off";
+const REVOCATION_NONE: &str = "doctor-revocation-none";
 const NOT_BUILT: &str = "doctor-not-built";
+const EXPIRED: &str = "doctor-card-expired";
 const EXPIRES_SOON: &str = "certificate-expires-soon";
 const NOT_ROOM: &str = "doctor-folder-unwritable";
 /// An earlier check makes this one pointless.

@@ -54,7 +54,7 @@ pub(super) fn checks(patient: &Patient, facts: &Facts) -> Vec<Check> {
         Some(Err(trouble)) => Check::fail(ANCHORS, &trouble.label, &trouble.detail),
         Some(Ok(anchors)) => trusted(anchors, facts, patient),
     });
-    out.push(Check::skipped(REVOCATION, super::NOT_BUILT));
+    out.push(revocation(config, patient));
     out.push(Check::skipped(ADDRESS_BOOK, super::NOT_BUILT));
     out
 }
@@ -140,6 +140,36 @@ fn nearest(folder: &Path) -> Option<&Path> {
 
 fn device(folder: &Path) -> Option<u64> {
     rustix::fs::stat(nearest(folder)?).ok().map(|stat| stat.st_dev)
+}
+
+/// The lists and answers at hand, as the service keeps them.
+fn revocation(config: &NodeConfig, patient: &Patient) -> Check {
+    let settings = crate::start::revocation_settings(config);
+    if settings.mode == ::revocation::Mode::Off {
+        return Check::skipped(REVOCATION, super::REVOCATION_OFF);
+    }
+    let places = match ::revocation::look(&settings, patient.now) {
+        Ok(places) => places,
+        Err(error) => return Check::unknown(REVOCATION, error.label(), ""),
+    };
+    if places.is_empty() {
+        return Check::skipped(REVOCATION, super::REVOCATION_NONE);
+    }
+    if let Some(bad) = places.iter().find(|place| !place.usable) {
+        let label = bad.trouble.as_ref().map_or("revocation-unknown", |(label, ..)| label);
+        return Check::fail(REVOCATION, label, &format!("{}；{}", bad.authority, bad.url));
+    }
+    let oldest = places.iter().filter_map(|place| place.this_update).min();
+    let until = places.iter().filter_map(|place| place.next_update).min();
+    let age = oldest.map(|at| (patient.now - at).max(0) / 3_600_000);
+    let mut detail = format!("{} 處", places.len());
+    if let Some(hours) = age {
+        detail.push_str(&format!("，最舊的 {hours} 小時前發布"));
+    }
+    if let Some(until) = until {
+        detail.push_str(&format!("，用到 {}", patient.civil.second(until)));
+    }
+    Check::ok(REVOCATION, detail)
 }
 
 /// The anchors, and whether the card's certificates stand under them.

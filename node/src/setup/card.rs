@@ -87,6 +87,7 @@ impl CardArgs {
             (None, Some(number)) => pin::Source::Descriptor(number),
             (None, None) => card::question(),
         };
+        card::harden();
         let supply = pin::Supply::open(source).map_err(|e| refused(e.label(), String::new()))?;
         let pins = Pins::new(guard, Some(supply), "setup", crate::cli::now);
         let helper = own.helper.get_mut().unwrap_or_else(PoisonError::into_inner);

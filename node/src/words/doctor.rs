@@ -33,11 +33,22 @@ pub(super) const WORDS: &[Words] = &[
         "請網管開放對交換中心該連接埠的 TCP；若網路不允許，在設定檔寫 center.transport = \"quic\"",
     ),
     w("doctor-one-carrier", "設定檔 center.transport 指定不用這種方式", "不需處理"),
+    w(
+        "doctor-revocation-off",
+        "設定檔 revocation.mode 為 off，不檢查憑證廢止",
+        "除非在測試環境，請刪去這個設定",
+    ),
+    w("doctor-revocation-none", "還沒有查過任何憑證", "不需處理；服務收發公文時會自動下載"),
     w("doctor-not-built", "本版尚未提供", "不需處理"),
     w(
         "certificate-expires-soon",
         "憑證即將到期",
         "儘早向憑證管理中心申請換發；到期後不能發文，新憑證須重新登記，舊卡請保留以開啟舊公文",
+    ),
+    w(
+        "doctor-card-expired",
+        "卡片或金鑰檔的憑證已過期",
+        "向憑證管理中心申請換發，新憑證向註冊單位登記後換用；舊卡請保留，以開啟先前的公文",
     ),
     w("doctor-folder-unwritable", "資料夾無法寫入", "檢查資料夾的擁有者與權限；請以執行服務的帳號檢測"),
 ];
