@@ -73,7 +73,7 @@ pub(crate) struct Item {
     official: bool,
 }
 
-/// Does it: 0 if every file is valid or tolerated, 1 if one is invalid, 2 if one is unreadable, 66 if one is not there
+/// Does it: 0 if every file is valid or tolerated, 1 if one is invalid, 2 if one is unreadable, not there
 /// or may not be read.
 pub(crate) fn lint(args: &Lint, out: &mut Out) -> Done {
     let mut reports = Vec::new();
@@ -83,8 +83,6 @@ pub(crate) fn lint(args: &Lint, out: &mut Out) -> Done {
         worst = worst.max(match report.verdict.as_str() {
             "valid" | "tolerated" => exit::OK,
             "invalid" => exit::FAILED,
-            // Without its bytes a file has no encoding.
-            _ if report.encoding.is_none() => exit::NOT_FOUND,
             _ => exit::UNREADABLE,
         });
         if !args.json {

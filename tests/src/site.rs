@@ -83,13 +83,7 @@ impl Site {
     ///
     /// # Panics
     /// If a command of it fails.
-    pub fn change_to_card(
-        &self,
-        code: &str,
-        module: &Path,
-        pin: &str,
-        environment: Vec<(OsString, OsString)>,
-    ) {
+    pub fn change_to_card(&self, code: &str, module: &Path, pin: &str, environment: &[(OsString, OsString)]) {
         let pin_file = self.dir.join("pki").join(format!("{code}.pin"));
         let private = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&pin_file);
         private.and_then(|mut file| file.write_all(pin.as_bytes())).expect("PIN file");
@@ -102,7 +96,7 @@ impl Site {
         };
         let run = |program: &str, args: &[&str]| {
             let mut command = Command::new(self.bins.join(program));
-            command.args(args).current_dir(&self.dir).envs(environment.clone()).stdin(Stdio::null());
+            command.args(args).current_dir(&self.dir).envs(environment.iter().cloned()).stdin(Stdio::null());
             let output = command.output().expect("program starts");
             let said = [&output.stdout[..], &output.stderr].concat();
             assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&said));

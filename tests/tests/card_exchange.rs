@@ -41,7 +41,7 @@ impl Exchange {
         card.change_pin(PIN);
         let pcscd = Pcscd::start();
         pcscd.insert(&card, 0);
-        site.change_to_card(&ours, &opensc_module(), PIN, pcscd.environment());
+        site.change_to_card(&ours, &opensc_module(), PIN, &pcscd.environment());
         card.remove();
         let running = vec![site.center(), site.node(&other)];
         Self { site, ours, other, pcscd, card, running, sent: BTreeMap::new(), _dir: dir }

@@ -176,7 +176,7 @@ fn the_second_press_of_send_is_held_and_released_by_a_person_whose_name_is_kept(
         assert!(!text.contains("等候與交換中心連線"), "{text}");
     }
     assert_eq!(bench.run(&["status", "--since", "2026-11-22", "--until", "2026-11-21"]).0, exit::USAGE);
-    assert_eq!(bench.run(&["lint", "no-such-file.di"]).0, exit::NOT_FOUND);
+    assert_eq!(bench.run(&["lint", "no-such-file.di"]).0, exit::UNREADABLE);
     // Nobody acts in the node's own name.
     assert_eq!(bench.run(&["hold", "a1", "--actor", "node"]).0, exit::FAILED);
 }

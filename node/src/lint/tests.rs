@@ -34,7 +34,7 @@ fn the_worst_of_several_files_decides_and_json_has_the_stable_keys() {
     std::fs::write(path("c.di"), "no xml").unwrap();
     let (code, text) =
         run(&["di-node", "lint", "--json", &path("a.sw"), &path("b.di"), &path("c.di"), &path("none.di")]);
-    assert_eq!(code, exit::NOT_FOUND, "{text}");
+    assert_eq!(code, exit::UNREADABLE, "{text}");
     assert_eq!(run(&["di-node", "lint", &path("a.sw"), &path("c.di")]).0, exit::UNREADABLE);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let all = json.as_array().unwrap();
