@@ -38,6 +38,7 @@ fmt:
 
 clippy: deps
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) check --locked --quiet -p node --no-default-features
 
 doc: deps
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps

@@ -20,6 +20,8 @@ pub(crate) use desk::{Desk, Moment};
 pub(crate) use seen::Seen;
 pub(crate) use turn::with as with_turn;
 
+/// A process that may hold a PIN leaves no core file.
+pub(crate) use ::card::harden;
 use ::card::{Choice, Deadlines, Settings, identity::Expected, pin, presence};
 use config::{Card, NodeConfig, Pcsc, PinSource};
 
@@ -71,13 +73,4 @@ pub(crate) fn question() -> pin::Source {
 /// Where the guard keeps what it knows of each card's tries.
 pub(crate) fn guard_folder(config: &NodeConfig) -> PathBuf {
     config.card.guard.clone().unwrap_or_else(|| config.folders.state.join("card"))
-}
-
-/// A process that may hold a PIN leaves no core file and is not for other processes of its user to read. Best effort:
-/// what the system refuses does not keep anybody from their work.
-pub(crate) fn harden() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit};
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    let _ = rustix::process::setrlimit(Resource::Core, none);
-    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
