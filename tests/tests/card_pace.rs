@@ -42,7 +42,7 @@ fn documents_go_out_as_fast_as_a_slow_card_signs() {
     let card = VirtualCard::of_member(&site.dir.join("pki"), &ours);
     let pcscd = Pcscd::start();
     pcscd.insert(&card, 0);
-    site.change_to_card(&ours, &opensc_module(), PIN, pcscd.environment());
+    site.change_to_card(&ours, &opensc_module(), PIN, &pcscd.environment());
     let _center = site.center();
     let _other = site.node(&other);
     let _ours = site.node_in(&ours, pcscd.environment());

@@ -193,7 +193,8 @@ impl Desk {
             Some(pin) => self.0.card.supply(pin),
             None => self.0.card.look_again(),
         }
-        if !state.is_ready() {
+        // Without a card nothing comes of it now.
+        if !state.is_ready() && state.info().is_some() {
             self.settled(&state, granted.is_some_and(|granted| granted != Granted::NotNeeded));
         }
         Ok(granted)
