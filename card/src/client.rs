@@ -348,8 +348,13 @@ impl Helper {
         request: impl FnOnce(Option<Secret>) -> Request,
     ) -> Result<Reply, Error> {
         if !key.always_authenticate {
-            let reply = self.process.ask(during, &request(None), self.deadlines.operate)?;
-            return self.notice(pins, reply);
+            let reply = self.process.ask(during, &request(None), self.deadlines.operate);
+            if let (true, Some(open)) = (says_nothing(&reply), &mut self.open) {
+                // What works next says that no try was lost; it need not be after another login.
+                open.proved = false;
+                pins.doubted(&open.info.token);
+            }
+            return self.notice(pins, reply?);
         }
         let serial = self.opened_info()?.token.serial.clone();
         let token = self.tokens()?.tokens.into_iter().find(|t| t.serial == serial).ok_or_else(no_card)?;
@@ -417,6 +422,17 @@ impl Helper {
 
     fn keys(&self) -> Result<Keys, Error> {
         self.open.as_ref().and_then(|open| open.keys).ok_or(Error::PinNeeded)
+    }
+}
+
+/// Whether an operation without a PIN of its own has failed so that the module may have presented the PIN that it keeps.
+fn says_nothing(reply: &Result<Reply, Error>) -> bool {
+    match reply {
+        Ok(Reply::Trouble { kind, rv, .. }) => {
+            matches!(kind, Trouble::Other | Trouble::Session) && Answer::is_about_the_pin(*rv).is_none()
+        }
+        Ok(_) => false,
+        Err(_) => true,
     }
 }
 

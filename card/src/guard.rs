@@ -186,6 +186,23 @@ impl Guard {
         }
     }
 
+    /// An operation after a login has failed without a word about the PIN. A module that keeps the PIN may have presented
+    /// it again, so should the next login fail, this counts with it. Until then nothing is refused for it, and
+    /// [`Guard::proved`] forgets it.
+    ///
+    /// # Errors
+    /// [`Refusal::Unusable`], [`Refusal::Damaged`].
+    pub fn doubted(&self, card: &str) -> Result<(), Refusal> {
+        let _lock = self.folder.wait(card)?;
+        let mut record = self.read(card)?;
+        let doubted = record.unproven.max(record.failed.saturating_add(1));
+        if record.unproven == doubted {
+            return Ok(());
+        }
+        record.unproven = doubted;
+        self.folder.write(&record)
+    }
+
     /// A private key of the card has worked since the last success, so the card really took that PIN. To be called
     /// after the first operation that follows a login; writes only if there is something to forget.
     ///

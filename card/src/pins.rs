@@ -59,6 +59,13 @@ impl Pins {
         self.guard.noticed(&token.serial, of, outcome, &self.by, self.now())
     }
 
+    /// An operation has failed, and nobody knows whether the module has presented the PIN again.
+    pub(crate) fn doubted(&self, token: &Token) {
+        if let Err(refusal) = self.guard.doubted(&token.serial) {
+            tracing::warn!(%refusal, "a doubt about the PIN could not be recorded");
+        }
+    }
+
     /// A private key has worked: the login before it was a real one.
     pub(crate) fn proved(&self, token: &Token) {
         if let Err(refusal) = self.guard.proved(&token.serial) {

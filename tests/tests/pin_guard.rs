@@ -7,7 +7,7 @@
 use card::guard::{Ask, Granted, Guard, Refusal};
 use card::pin::{Source, Supply};
 use card::{Helper, Pins, Settings};
-use fake_module::{Card, Fault, Key, Memory, Reader, Script, VARIABLE, What, When, WrongPin};
+use fake_module::{Asks, Card, Fault, Key, Memory, Reader, Script, VARIABLE, What, When, WrongPin};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use rustix::process::{Pid, Signal, kill_process};
@@ -296,6 +296,7 @@ struct Nature {
     wrong_pin: WrongPin,
     always_authenticate: bool,
     keeps_pin: bool,
+    asks: Asks,
 }
 
 fn nature() -> impl Strategy<Value = Nature> {
@@ -305,8 +306,14 @@ fn nature() -> impl Strategy<Value = Nature> {
         1 => Just(WrongPin::VendorSignExtended),
         1 => Just(WrongPin::DeviceError),
     ];
-    (wrong_pin, proptest::bool::weighted(0.3), proptest::bool::weighted(0.3)).prop_map(
-        |(wrong_pin, always_authenticate, keeps_pin)| Nature { wrong_pin, always_authenticate, keeps_pin },
+    let asks = prop_oneof![3 => Just(Asks::Login), 1 => Just(Asks::Find), 1 => Just(Asks::Operation)];
+    (wrong_pin, proptest::bool::weighted(0.3), proptest::bool::weighted(0.3), asks).prop_map(
+        |(wrong_pin, always_authenticate, keeps_pin, asks)| Nature {
+            wrong_pin,
+            always_authenticate,
+            keeps_pin,
+            asks,
+        },
     )
 }
 
@@ -315,6 +322,7 @@ fn play(nature: &Nature, history: Vec<Event>) {
     desk.script.wrong_pin = nature.wrong_pin;
     desk.script.always_authenticate = nature.always_authenticate;
     desk.script.keeps_pin = nature.keeps_pin;
+    desk.script.asks = nature.asks;
     desk.put_script();
     // A slow machine only adds failures.
     desk.deadline = 400;
@@ -433,6 +441,67 @@ fn a_right_pin_in_a_changed_source_resumes_by_itself() {
     assert_eq!(holder.look(), "pin-stopped");
     desk.put_pin(PINS[0]);
     assert_eq!((holder.look().as_str(), holder.sign().as_str()), ("card-ready", "signed"));
+}
+
+/// A module that says yes at the login and asks the card later, even one that then says nothing about the PIN.
+#[test]
+fn a_module_that_asks_the_card_later_never_presents_a_third_time() {
+    let later = [Asks::Find, Asks::Operation];
+    let answers = [WrongPin::Standard, WrongPin::Vendor, WrongPin::DeviceError];
+    for (asks, wrong_pin) in later.iter().flat_map(|asks| answers.iter().map(move |answer| (*asks, *answer)))
+    {
+        let mut desk = Desk::new();
+        (desk.script.asks, desk.script.wrong_pin) = (asks, wrong_pin);
+        desk.put_script();
+        desk.put_pin(PINS[1]);
+        for pin in [None, None, Some(PINS[2]), None] {
+            let mut holder = Holder::start(&desk);
+            for _ in 0..2 {
+                holder.look();
+                holder.sign();
+            }
+            pin.into_iter().for_each(|pin| desk.put_pin(pin));
+            holder.look();
+            holder.sign();
+            holder.stop();
+            let card = desk.card();
+            assert!((1..=2).contains(&card.presented), "{asks:?} {wrong_pin:?}: {card:?}");
+        }
+    }
+}
+
+/// With the right PIN such a module is an ordinary one, also where nothing is signed between one start and the next.
+#[test]
+fn a_module_that_asks_the_card_later_is_used_over_many_starts() {
+    let mut desk = Desk::new();
+    desk.script.asks = Asks::Operation;
+    desk.put_script();
+    for _ in 0..4 {
+        let before = desk.guard().status(SERIAL, now()).unwrap().last_success;
+        let holder = Holder::start(&desk);
+        until("a login", || desk.guard().status(SERIAL, now()).unwrap().last_success != before);
+        holder.stop();
+    }
+    let mut holder = Holder::start(&desk);
+    assert_eq!((holder.look().as_str(), holder.sign().as_str()), ("card-ready", "signed"));
+}
+
+/// The module presents the old PIN by itself and says nothing about it: the try is counted when the login fails, too.
+#[test]
+fn a_pin_presented_again_without_a_word_counts() {
+    let mut desk = Desk::new();
+    (desk.script.keeps_pin, desk.script.wrong_pin) = (true, WrongPin::DeviceError);
+    desk.put_script();
+    let mut holder = Holder::start(&desk);
+    assert_eq!((holder.look().as_str(), holder.sign().as_str()), ("card-ready", "signed"));
+    Memory::change(&desk.at("card"), |card| card.pin = PINS[1].into()).unwrap();
+    holder.sign();
+    holder.look();
+    desk.put_pin(PINS[2]);
+    holder.look();
+    holder.sign();
+    let card = desk.card();
+    assert!(card.most_wrong < card.tries, "locked: {card:?}");
 }
 
 #[test]

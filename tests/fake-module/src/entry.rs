@@ -4,7 +4,7 @@
 use crate::library::{Library, PIN_LENGTH, call};
 use crate::memory::Memory;
 use crate::operation::*;
-use crate::script::{Oaep, Script};
+use crate::script::{Asks, Oaep, Script};
 use cryptoki_sys::*;
 use std::ffi::c_void;
 use std::mem::transmute;
@@ -268,6 +268,7 @@ unsafe extern "C" fn C_FindObjectsInit(
                 (attribute.type_, bytes(attribute.pValue.cast(), attribute.ulValueLen).to_vec())
             });
         }
+        library.ask(script, handle, Asks::Find)?;
         let objects = library.objects(script, handle)?;
         let found = objects.into_iter().filter(|(_, object)| object.fits(&wanted)).map(|(handle, _)| handle);
         let found = found.collect();

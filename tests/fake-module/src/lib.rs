@@ -18,4 +18,4 @@ mod script;
 
 pub use entry::C_GetFunctionList;
 pub use memory::Memory;
-pub use script::{Card, Fault, Key, Oaep, Reader, Script, VARIABLE, What, When, WrongPin};
+pub use script::{Asks, Card, Fault, Key, Oaep, Reader, Script, VARIABLE, What, When, WrongPin};

@@ -3,7 +3,7 @@
 use crate::memory::{Memory, Said};
 use crate::object::{self, Object};
 use crate::rsa::{self, Use};
-use crate::script::{Card, Fault, Oaep, Script, What, When, WrongPin};
+use crate::script::{Asks, Card, Fault, Oaep, Script, What, When, WrongPin};
 use cryptoki_sys::*;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -20,8 +20,16 @@ pub(crate) struct Library {
     at_start: Vec<bool>,
     sessions: BTreeMap<CK_SESSION_HANDLE, Session>,
     last_handle: CK_SESSION_HANDLE,
-    /// Slots with a login, and the PIN that the module keeps.
-    logins: BTreeMap<CK_SLOT_ID, Vec<u8>>,
+    /// Slots with a login.
+    logins: BTreeMap<CK_SLOT_ID, Login>,
+}
+
+/// A login that the module has said to be good.
+struct Login {
+    /// The PIN, which the module keeps.
+    pin: Vec<u8>,
+    /// The card has seen it.
+    asked: bool,
 }
 
 pub(crate) struct Session {
@@ -178,11 +186,25 @@ impl Library {
         if !(PIN_LENGTH.0..=PIN_LENGTH.1).contains(&(pin.len() as CK_ULONG)) {
             return Err(CKR_PIN_LEN_RANGE);
         }
-        present(script, card, pin)?;
+        let asked = user != CKU_USER || script.asks == Asks::Login;
+        if asked {
+            present(script, card, pin)?;
+        }
         if user == CKU_USER {
-            self.logins.insert(slot, pin.to_vec());
+            self.logins.insert(slot, Login { pin: pin.to_vec(), asked });
         } else if let Some(operation) = &mut self.session(script, handle)?.0.operation {
             operation.authenticated = true;
+        }
+        Ok(())
+    }
+
+    /// The PIN of a login that was taken unseen reaches the card now. One that was wrong reaches it again next time.
+    pub(crate) fn ask(&mut self, script: &Script, handle: CK_SESSION_HANDLE, now: Asks) -> Result<(), CK_RV> {
+        let (session, card) = self.session(script, handle)?;
+        let slot = session.slot;
+        if let Some(login) = self.logins.get_mut(&slot).filter(|login| !login.asked && script.asks == now) {
+            present(script, card, &login.pin)?;
+            login.asked = true;
         }
         Ok(())
     }
@@ -235,7 +257,11 @@ impl Library {
         data: &[u8],
         room: Option<CK_ULONG>,
     ) -> Result<Result<Vec<u8>, CK_ULONG>, CK_RV> {
-        let kept = self.sessions.get(&handle).and_then(|s| self.logins.get(&s.slot)).cloned();
+        if room.is_some() {
+            self.ask(script, handle, Asks::Operation)?;
+        }
+        let kept = self.sessions.get(&handle).and_then(|s| self.logins.get(&s.slot));
+        let kept = kept.map(|login| login.pin.clone());
         let (session, card) = self.session(script, handle)?;
         let mut operation = session.operation.take().ok_or(CKR_OPERATION_NOT_INITIALIZED)?;
         let Some(room) = room else {

@@ -24,6 +24,8 @@ pub struct Script {
     pub always_authenticate: bool,
     /// The module keeps the PIN of the login, and presents it again at every signature and decryption.
     pub keeps_pin: bool,
+    /// When the PIN of a login is presented to the card.
+    pub asks: Asks,
     /// Token strings end in blanks and tabs, and in a NUL where there is room.
     pub untidy: bool,
     /// Milliseconds for a signature or decryption.
@@ -44,6 +46,7 @@ impl Default for Script {
             oaep: Oaep::None,
             always_authenticate: false,
             keeps_pin: false,
+            asks: Asks::Login,
             untidy: false,
             slow: 0,
             faults: Vec::new(),
@@ -114,6 +117,18 @@ pub struct Key {
     pub sign: bool,
     /// CKA_DECRYPT and CKA_UNWRAP.
     pub decrypt: bool,
+}
+
+/// When the PIN of a login is presented to the card. Until then `C_Login` says that it was right, whatever it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asks {
+    /// In `C_Login`.
+    Login,
+    /// When objects are looked for.
+    Find,
+    /// At the first signature or decryption.
+    Operation,
 }
 
 /// How a wrong PIN is answered.
