@@ -27,10 +27,38 @@ impl Site {
     /// If the demo does not end well; its output is in the message.
     #[must_use]
     pub fn make(dir: &Path, bins: &Path) -> Self {
+        Self::demo(dir, bins, None)
+    }
+
+    /// Makes one whose sender has its keys on a SoftHSM token. Start that node with [`Site::token`].
+    ///
+    /// # Panics
+    /// If the demo does not end well; its output is in the message.
+    #[must_use]
+    pub fn make_with_token(dir: &Path, bins: &Path, softhsm: &Path) -> Self {
+        let site = Self::demo(dir, bins, Some(softhsm));
+        // The demo gives the PIN by a pipe; a node that is started again and again reads it from a file.
+        let (pin, config) = (site.dir.join("token.pin"), site.config(&site.codes[0]));
+        let private = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&pin);
+        private.and_then(|mut file| file.write_all(b"246802")).expect("PIN file");
+        let text = fs::read_to_string(&config).expect("settings");
+        let text = text.replace("pin-fd = 0", &format!("pin-file = {:?}", pin.display().to_string()));
+        fs::write(config, text).expect("settings");
+        site
+    }
+
+    /// What shows a node the token of [`Site::make_with_token`].
+    #[must_use]
+    pub fn token(&self) -> Vec<(OsString, OsString)> {
+        vec![("SOFTHSM2_CONF".into(), self.dir.join("softhsm/softhsm2.conf").into())]
+    }
+
+    fn demo(dir: &Path, bins: &Path, token: Option<&Path>) -> Self {
         let keep = dir.join("site");
         let output = Command::new(bins.join("di-node"))
             .args(["demo", "--keep"])
             .arg(&keep)
+            .args(token.iter().flat_map(|module| [Path::new("--pkcs11"), module]))
             .stdin(Stdio::null())
             .output()
             .expect("di-node starts");

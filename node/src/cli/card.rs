@@ -240,8 +240,7 @@ fn retry(retry: &Retry, settings: &NodeConfig, service: Option<&Client>, out: &m
         out.json(&retried)?;
     } else {
         if retried.granted {
-            let left = retried.left.map(|n| format!("（試之前{}）", tell::left(Some(n)))).unwrap_or_default();
-            out.line(&format!("已允許再試一次{left}"))?;
+            out.line(&permitted(retried.left))?;
         }
         out.text(&describe(&retried.card, &Civil::local()))?;
     }
@@ -280,12 +279,20 @@ fn retry_alone(
     if retry.json {
         out.json(&view::Retried { granted, left, card })?;
     } else if granted {
-        let left = left.map(|n| format!("（{}）", tell::left(Some(n)))).unwrap_or_default();
-        out.line(&format!("已允許再試一次{left}；服務啟動後會使用這一次"))?;
+        out.line(&permitted(left))?;
+        out.line("服務啟動後會使用這一次")?;
     } else {
         out.line("不需允許：沒有停止嘗試的紀錄")?;
     }
     Ok(exit::OK)
+}
+
+/// What a permit is, what it risks, and what it is not.
+fn permitted(left: Option<u32>) -> String {
+    let before = tell::left(left);
+    let before =
+        if before.is_empty() { "還剩幾次機會不明".to_owned() } else { format!("試之前{before}") };
+    format!("已允許再試一次（{before}；連錯三次會鎖卡）。這個命令不能解開已鎖的卡片")
 }
 
 /// Into the journal as far as there is one; the guard's record has it in any case.

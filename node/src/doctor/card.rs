@@ -32,7 +32,9 @@ pub(super) fn look(args: &Doctor, patient: &Patient, checks: &mut Vec<Check>, fa
     let found = find::look(card::readers(wanted).as_ref(), settings.as_ref());
     learn(&found, module, facts);
     let shown = found.tokens.as_ref().is_some_and(|t| t.as_ref().is_ok_and(|tokens| !tokens.is_empty()));
-    if !readers(&found, shown, checks) || !driver(&found, checks) {
+    // A module can be wrong whatever the readers are like: both are told.
+    let (readable, loaded) = (readers(&found, shown, checks), driver(&found, checks));
+    if !readable || !loaded {
         return;
     }
     let Some(info) = card_read(&found, checks) else { return };
@@ -154,7 +156,9 @@ fn used(
     };
     match helper.login(&pins) {
         Err(error) => {
-            checks.push(refused(&error));
+            // What is to be done now is what the guard says after this try.
+            let after = self::guard(patient).and_then(|g| g.status(&info.token.serial, patient.now).ok());
+            checks.push(refused(&error, after.and_then(|tries| tries.refusal).as_ref()));
             fill_to(checks, 7, |name| Check::unknown(name, super::BEFORE, ""));
         }
         Ok(info) => {
@@ -185,12 +189,20 @@ fn untried(token: &Token, tries: Option<&Tries>) -> Check {
     }
 }
 
-fn refused(error: &Error) -> Check {
+/// A login that failed; the second failure in a row leaves another remedy than the first.
+fn refused(error: &Error, now: Option<&::card::guard::Refusal>) -> Check {
     let left = match error {
         Error::Pin(refusal) => tell::left(refusal.left()),
         _ => error.to_string(),
     };
-    Check::fail(PIN, error.label(), &left).shared(error.label())
+    let grave = |label: &&str| ["pin-tries-spent", "pin-last-try", "pin-locked"].contains(label);
+    let label = match error {
+        Error::Pin(_) => {
+            now.map(::card::guard::Refusal::label).filter(grave).unwrap_or_else(|| error.label())
+        }
+        _ => error.label(),
+    };
+    Check::fail(PIN, label, &left).shared(label)
 }
 
 fn done(name: super::Name, result: Result<String, Error>) -> Check {

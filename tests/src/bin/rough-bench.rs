@@ -1,6 +1,7 @@
 //! A first, rough measurement: one center and two nodes as real processes, file keys, from the drop folder to 使用者確認.
 //!
-//! `rough-bench BIN-DIR [CASE…]`, cases `NAME=COUNTxBYTES@IN-FLIGHT`, for example `p10k=400x10000@8`.
+//! `rough-bench BIN-DIR [--softhsm MODULE] [CASE…]`, cases `NAME=COUNTxBYTES@IN-FLIGHT`, for example `p10k=400x10000@8`;
+//! with a module the sender's keys are on a SoftHSM token.
 //! Prints one JSON line per case: documents per second, CPU ms per document of each process, peak memory of each.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement stops at the first surprise")]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
@@ -40,6 +41,8 @@ fn confirmed(store: &Store) -> usize {
 fn main() {
     let mut args = std::env::args().skip(1);
     let bins = PathBuf::from(args.next().expect("rough-bench BIN-DIR [CASE…]"));
+    let mut args = args.peekable();
+    let module = args.next_if(|a| a == "--softhsm").and_then(|_| args.next()).map(PathBuf::from);
     let mut cases: Vec<Case> = args.map(|a| parse(&a).expect("NAME=COUNTxBYTES@IN-FLIGHT")).collect();
     if cases.is_empty() {
         cases = ["s10k=200x10000@1", "p10k=400x10000@8", "s1m=50x1000000@1", "p1m=100x1000000@8"]
@@ -48,10 +51,14 @@ fn main() {
             .collect();
     }
     let dir = tempfile::tempdir().unwrap();
-    let site = Site::make(dir.path(), &bins);
+    let site = match &module {
+        Some(module) => Site::make_with_token(dir.path(), &bins, module),
+        None => Site::make(dir.path(), &bins),
+    };
     let center = site.center();
     let (from, to) = (&site.codes[0], &site.codes[1]);
-    let nodes: Vec<Process> = [from, to].iter().map(|code| site.node(code)).collect();
+    let token = if module.is_some() { site.token() } else { Vec::new() };
+    let nodes = [site.node_in(from, token), site.node(to)];
     let socket = site.socket(from);
     eventually("the sender is connected", Duration::from_secs(20), || {
         site.get(&socket, "/v1/status").ok().filter(|s| s["link"]["connected"] == true)
