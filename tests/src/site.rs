@@ -38,7 +38,8 @@ impl Site {
     pub fn make_with_token(dir: &Path, bins: &Path, softhsm: &Path) -> Self {
         let site = Self::demo(dir, bins, Some(softhsm));
         // The demo gives the PIN by a pipe; a node that is started again and again reads it from a file.
-        let (pin, config) = (site.dir.join("token.pin"), site.config(&site.codes[0]));
+        let sender = site.codes.first().expect("the demo has members");
+        let (pin, config) = (site.dir.join("token.pin"), site.config(sender));
         let private = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&pin);
         private.and_then(|mut file| file.write_all(b"246802")).expect("PIN file");
         let text = fs::read_to_string(&config).expect("settings");
