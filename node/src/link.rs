@@ -123,6 +123,11 @@ impl Up {
 }
 
 impl LinkState {
+    /// Whether the center refuses the login because it knows another certificate of this member.
+    pub(crate) fn is_stranger(&self) -> bool {
+        matches!(self, Self::Down { label, .. } if label == wire::refusal::CERTIFICATE_NOT_REGISTERED.name)
+    }
+
     /// What is known, if the link is up.
     #[must_use]
     pub fn up(&self) -> Option<&Up> {

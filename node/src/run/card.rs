@@ -52,8 +52,8 @@ impl Run {
 
     /// The center may know another certificate than the one that the card must have by what it said earlier.
     pub(super) fn registration(&self, state: &LinkState) {
-        if let (Some(card), LinkState::Down { label, .. }) = (&self.tools.card, state)
-            && label == wire::refusal::CERTIFICATE_NOT_REGISTERED.name
+        if let Some(card) = &self.tools.card
+            && state.is_stranger()
         {
             card.registration_changed();
         }
