@@ -72,6 +72,11 @@ impl Site {
         self.token = Some((member.code, token));
     }
 
+    /// A member's command as a person types it: with the token in sight and the PIN on standard input, where it has one.
+    pub(super) fn by_hand(&self, member: &Member, command: &str) -> String {
+        self.token_of(member.code).map_or_else(|| command.to_owned(), |token| token.by_hand(command))
+    }
+
     fn token_of(&self, member: &str) -> Option<&Token> {
         self.token.as_ref().filter(|(code, _)| *code == member).map(|(_, token)| token)
     }

@@ -390,7 +390,8 @@ fn keep_evidence(site: &mut Site, clients: &[Client], keep: Option<&Path>) -> Re
     if keep.is_some() {
         println!("  憑據　{dir}/evidence　金鑰與憑證　{dir}/pki");
         println!("再次啟動：di-center --config {dir}/center.toml run");
-        println!("　　　　　di-node --config {dir}/node-{}.toml run", SENDER.code);
+        let start = format!("di-node --config {dir}/node-{}.toml run", SENDER.code);
+        println!("　　　　　{}", site.by_hand(SENDER, &start));
     } else {
         println!("（展示結束後刪除；要保留請用 di-node demo --keep 資料夾）");
     }

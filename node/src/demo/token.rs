@@ -164,6 +164,14 @@ impl Token {
         command.stdin(Stdio::piped());
     }
 
+    /// A command that sees the token and gets the PIN, for a person to type. Only the scratch token's PIN is no secret.
+    pub(super) fn by_hand(&self, command: &str) -> String {
+        match &self.conf {
+            Some(conf) => format!("printf {PIN} | SOFTHSM2_CONF={} {command}", conf.display()),
+            None => format!("{command}　（由標準輸入給 PIN 碼）"),
+        }
+    }
+
     /// Gives a program the PIN, by its standard input.
     pub(super) fn tell(&self, child: &mut Child) -> std::io::Result<()> {
         match child.stdin.take() {
