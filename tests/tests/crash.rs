@@ -150,9 +150,14 @@ fn a_card_helper_killed_at_any_moment_loses_nothing_and_locks_no_card() {
         let card = site.get(&site.socket(&ours), "/v1/card").ok()?;
         Some(card["state"].as_str()?.to_owned())
     };
-    // A kill inside a login counts as a failed try, and a person has to act.
-    let ready = || {
-        eventually("the card is ready", Duration::from_secs(60), || match label()?.as_str() {
+    // A kill inside a login counts as a failed try, and a person has to act; the card is ready when this says so.
+    let last = std::cell::RefCell::new(String::new());
+    let person = || {
+        let now = label()?;
+        if last.replace(now.clone()) != now {
+            println!("card: {now}");
+        }
+        match now.as_str() {
             "card-ready" => Some(()),
             "pin-stopped" | "pin-unclear" => {
                 let _ = site.di_node(&ours, &["card", "retry"]);
@@ -163,12 +168,11 @@ fn a_card_helper_killed_at_any_moment_loses_nothing_and_locks_no_card() {
                 let _ = site.di_node(&ours, &["card", "retry", "--force"]);
                 None
             }
-            "pin-last-try" | "pin-locked" => {
-                panic!("a kill has used up the card: {:?}", label())
-            }
+            "pin-last-try" | "pin-locked" => panic!("a kill has used up the card: {now}"),
             _ => None,
-        });
+        }
     };
+    let ready = || eventually("the card is ready", Duration::from_secs(60), person);
     ready();
     let mut dice = Dice(20_261_122);
     let (mut there, mut here) = (BTreeMap::new(), BTreeMap::new());
@@ -182,8 +186,9 @@ fn a_card_helper_killed_at_any_moment_loses_nothing_and_locks_no_card() {
         sent.insert(names[0].clone(), bytes);
         if letter % 2 == 1 {
             std::thread::sleep(Duration::from_millis(dice.roll(150)));
-            if letter % 8 == 7 {
-                // Together with its node, which leaves no orphan.
+            if letter % 12 == 11 {
+                // Together with its node, which leaves no orphan. Twice only: a letter in whose step the node dies a
+                // third time is set apart with an alarm, as it should be, and a person would have to act.
                 let helper = helper_of(&node);
                 node.kill();
                 eventually("the helper goes with its node", Duration::from_secs(10), || {
@@ -200,6 +205,8 @@ fn a_card_helper_killed_at_any_moment_loses_nothing_and_locks_no_card() {
     assert!(kills >= 6, "{kills} helpers were killed");
     for (code, folder, sent) in [(&ours, &other, &there), (&other, &ours, &here)] {
         eventually("all arrive", Duration::from_secs(90), || {
+            // The last kill may be noticed only now.
+            let _ = person();
             (arrived(&site.folder(folder, "inbox"), sent).len() == sent.len()).then_some(())
         });
         assert!(&arrived(&site.folder(folder, "inbox"), sent) == sent, "every byte of what {code} sent");
