@@ -287,6 +287,12 @@ impl Certificate {
         digest: &aws_lc_rs::digest::Digest,
         signature: &[u8],
     ) -> Result<(), Error> {
+        self.verifier(algorithm)?.verify_digest(digest, signature).map_err(|_| Error::SignatureInvalid)
+    }
+
+    /// Our key for signatures with one of the three algorithms that are accepted; a weak key or another algorithm is
+    /// refused.
+    fn verifier(&self, algorithm: ObjectIdentifier) -> Result<UnparsedPublicKey<&[u8]>, Error> {
         let weak = || Error::WeakKey { subject: self.subject().to_owned() };
         let algorithm = match algorithm {
             oid::SHA256_RSA => &signature::RSA_PKCS1_2048_8192_SHA256,
@@ -295,9 +301,7 @@ impl Certificate {
             _ => return Err(weak()),
         };
         let rsa = self.0.rsa.as_ref().filter(|r| r.bits >= 2048).ok_or_else(weak)?;
-        UnparsedPublicKey::new(algorithm, &rsa.der)
-            .verify_digest(digest, signature)
-            .map_err(|_| Error::SignatureInvalid)
+        Ok(UnparsedPublicKey::new(algorithm, rsa.der.as_slice()))
     }
 
     /// DER of the RSAPublicKey (RFC 8017 §A.1.1).
@@ -322,17 +326,7 @@ impl Certificate {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), Error> {
-        let weak = || Error::WeakKey { subject: self.subject().to_owned() };
-        let algorithm = match algorithm {
-            oid::SHA256_RSA => &signature::RSA_PKCS1_2048_8192_SHA256,
-            oid::SHA384_RSA => &signature::RSA_PKCS1_2048_8192_SHA384,
-            oid::SHA512_RSA => &signature::RSA_PKCS1_2048_8192_SHA512,
-            _ => return Err(weak()),
-        };
-        let rsa = self.0.rsa.as_ref().filter(|r| r.bits >= 2048).ok_or_else(weak)?;
-        UnparsedPublicKey::new(algorithm, &rsa.der)
-            .verify(message, signature)
-            .map_err(|_| Error::SignatureInvalid)
+        self.verifier(algorithm)?.verify(message, signature).map_err(|_| Error::SignatureInvalid)
     }
 
     /// Whether `issuer`'s key signed this certificate.
