@@ -1,6 +1,6 @@
 //! A site as people have it: one center and three nodes as real processes over what `di-node demo --keep` left.
 //!
-//! Used by the tests that measure or kill processes, and by `rough-bench`.
+//! Used by the tests that measure or kill processes, and by `bench`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -243,6 +243,12 @@ impl Process {
         line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
     }
 
+    /// Lets [`Process::peak_kb`] begin anew from what is resident now. Where the system does not allow that, the peak
+    /// stays that of the whole life.
+    pub fn reset_peak(&self) {
+        let _ = fs::write(format!("/proc/{}/clear_refs", self.id()), "5");
+    }
+
     /// User and system time so far, ms (in steps of 10).
     ///
     /// # Panics
@@ -307,14 +313,30 @@ pub fn drop_letter(
     recipients: &[&str],
     attachments: &[(&str, &[u8])],
 ) -> Vec<String> {
-    let mut entities = String::new();
-    let mut names = Vec::new();
-    for (n, (ending, bytes)) in attachments.iter().enumerate() {
-        let name = format!("{number}_{n}.{ending}");
-        fs::write(drop.join(&name), bytes).expect("attachment");
-        entities += &format!("<!ENTITY ATTCH{n} SYSTEM \"{name}\" NDATA _X>\r\n");
-        names.push(name);
+    let names: Vec<String> =
+        attachments.iter().enumerate().map(|(n, (ending, _))| format!("{number}_{n}.{ending}")).collect();
+    for (name, (_, bytes)) in names.iter().zip(attachments) {
+        fs::write(drop.join(name), bytes).expect("attachment");
     }
+    let (letter, roster) = letter(number, sender, recipients, &names, "普通件");
+    fs::write(drop.join(format!("{number}.sw")), roster).expect("roster");
+    let part = drop.join(format!("{number}.di.part"));
+    fs::write(&part, letter).expect("letter");
+    fs::rename(part, drop.join(format!("{number}.di"))).expect("letter in place");
+    names
+}
+
+/// The text of a valid 函 with these attachments and this 速別, and of its roster (`NUMBER.sw`).
+#[must_use]
+pub fn letter(
+    number: &str,
+    sender: &str,
+    recipients: &[&str],
+    attachments: &[String],
+    priority: &str,
+) -> (String, String) {
+    let entity = |(n, name)| format!("<!ENTITY ATTCH{n} SYSTEM \"{name}\" NDATA _X>\r\n");
+    let entities: String = attachments.iter().enumerate().map(entity).collect();
     let attached = if attachments.is_empty() {
         "<附件><文字></文字></附件>".to_owned()
     } else {
@@ -334,12 +356,8 @@ pub fn drop_letter(
          <!NOTATION DI SYSTEM \"\">\r\n<!NOTATION _X SYSTEM \"\">\r\n]>\r\n<函><發文機關><全銜>機關{sender}</全銜><機關代碼>{sender}</機關代碼></發文機關>\
          <函類別 代碼=\"函\"/><地址>100測試市測試路1號</地址><聯絡方式>承辦人：測試員</聯絡方式><受文者><交換表 交換表單=\"表單\">如正副本行文單位</交換表></受文者>\
          <發文日期><年月日>中華民國115年11月21日</年月日></發文日期><發文字號><字>測字</字><文號><年度>115</年度><流水號>{number}</流水號></文號></發文字號>\
-         <速別 代碼=\"普通件\"/><密等及解密條件或保密期限><密等/><解密條件或保密期限></解密條件或保密期限></密等及解密條件或保密期限>{attached}\
+         <速別 代碼=\"{priority}\"/><密等及解密條件或保密期限><密等/><解密條件或保密期限></解密條件或保密期限></密等及解密條件或保密期限>{attached}\
          <主旨><文字>測試第{number}號，請查照。</文字></主旨><段落 段名=\"說明：\"><文字>本件為測試。</文字></段落><正本>{to}</正本><署名>測試長</署名></函>\r\n"
     );
-    fs::write(drop.join(format!("{number}.sw")), roster).expect("roster");
-    let part = drop.join(format!("{number}.di.part"));
-    fs::write(&part, letter).expect("letter");
-    fs::rename(part, drop.join(format!("{number}.di"))).expect("letter in place");
-    names
+    (letter, roster)
 }
