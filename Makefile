@@ -12,7 +12,7 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 SHELL := /bin/sh
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo build test fmt clippy doc deps deps-test bench bench-di judge-di fuzz help
+.PHONY: demo build failpoints test fmt clippy doc deps deps-test bench bench-di judge-di fuzz help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -60,9 +60,15 @@ judge-di: deps-test
 fuzz: deps
 	scripts/fuzz $(or $(SECONDS),60) $(TARGETS)
 
+# The programs with fail points (crate `durable`), for the tests that break them; never what people run.
+failpoints: deps
+	$(CARGO) build --locked -p node -p center --features node/failpoints,center/failpoints --target-dir target/failpoints
+
 # The binaries come first: the whole-system tests start them as a person would.
 test: deps-test fmt clippy
 	$(CARGO) build --locked -p node -p center
+	$(MAKE) failpoints
 	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked -p durable --features failpoints --target-dir target/failpoints
 	$(MAKE) doc
 	$(MAKE) demo

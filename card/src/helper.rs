@@ -80,7 +80,9 @@ fn serve(socket: &UnixStream) -> io::Result<()> {
         };
         drop(body);
         PIN_IN_MODULE.store(request.carries_pin(), Ordering::SeqCst);
+        durable::before("helper", durable::Step::Card);
         let reply = answer(&mut module, request);
+        durable::after("helper", durable::Step::Card);
         PIN_IN_MODULE.store(false, Ordering::SeqCst);
         frame::send(socket, &reply)?;
     }

@@ -88,11 +88,15 @@ impl Process {
             return Err(Error::HelperDied { during, how: how.clone() });
         }
         let until = Instant::now() + deadline;
+        durable::before("card", durable::Step::Card);
         let answer =
             frame::send(&self.socket, request).and_then(|()| frame::receive(&self.socket, Some(until)));
         let error = match answer {
             Ok(Some(body)) => match frame::decode(&body) {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => {
+                    durable::after("card", durable::Step::Card);
+                    return Ok(reply);
+                }
                 Err(error) => error,
             },
             Err(e) if e.kind() == io::ErrorKind::TimedOut => Error::Deadline { during, after: deadline },

@@ -81,6 +81,8 @@ enum ConfigCommand {
 
 /// The program. Exit code 0 done, 1 failed, 2 wrong usage.
 pub fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    crate::points::declare();
     let cli = Cli::parse();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,

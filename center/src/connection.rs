@@ -10,6 +10,7 @@ use crate::directory::Member;
 use crate::error::{Error, Result};
 use crate::mischief::{Mischief, Trouble};
 use crate::session::{self, Answer, Receive};
+use durable::Step;
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -170,8 +171,12 @@ async fn serve_one(
     incoming: &Incoming,
     mut exchange: Exchange,
 ) -> wire::Result<()> {
+    durable::before("request", Step::Receive);
     let request = match exchange.recv_request().await {
-        Ok(request) => request,
+        Ok(request) => {
+            durable::after("request", Step::Receive);
+            request
+        }
         Err(error) => {
             if error.is_peer_fault() {
                 exchange.send(&Reply::Refused(refusal::MALFORMED.refuse(error.label()))).await?;
@@ -328,7 +333,9 @@ async fn send(
         }
         _ => {}
     }
+    durable::before("reply", Step::Send);
     exchange.send(reply).await?;
+    durable::after("reply", Step::Send);
     exchange.finish().await
 }
 

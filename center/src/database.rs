@@ -5,6 +5,7 @@
 //! line writes from a process of its own through the same file (WAL); [`Database::foreign_writes`] tells that it did.
 
 use crate::error::{Error, Result};
+use durable::Step;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -17,6 +18,8 @@ const SCHEMA: &[&str] = &[include_str!("../schema/0001.sql")];
 const GROUP: usize = 256;
 /// Most reading connections.
 const READERS: usize = 8;
+/// The name of this place at the points of `durable`.
+const CENTER: &str = "center";
 
 type Done = Box<dyn FnOnce(Option<Error>) + Send>;
 type Job = Box<dyn FnOnce(&Connection) -> Done + Send>;
@@ -208,7 +211,7 @@ fn write_loop(connection: &Connection, queue: &Receiver<Job>) {
                 Err(_) => break,
             }
         }
-        let committed = connection.execute_batch("COMMIT");
+        let committed = commit(connection);
         if let Err(source) = &committed {
             tracing::error!(error = %source, "the writer cannot commit");
             let _ = connection.execute_batch("ROLLBACK");
@@ -225,6 +228,21 @@ fn write_loop(connection: &Connection, queue: &Receiver<Job>) {
             });
         }
     }
+}
+
+fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    durable::before(CENTER, Step::Commit);
+    if let Err(fault) = durable::check(CENTER, Step::Commit) {
+        let full = fault.kind() == std::io::ErrorKind::StorageFull;
+        let code = if full { rusqlite::ffi::SQLITE_FULL } else { rusqlite::ffi::SQLITE_IOERR };
+        return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+    }
+    connection.execute_batch("COMMIT")?;
+    durable::witness(CENTER, || {
+        connection.path().map(|db| vec![format!("{db}-wal").into(), db.into()]).unwrap_or_default()
+    });
+    durable::after(CENTER, Step::Commit);
+    Ok(())
 }
 
 #[cfg(test)]

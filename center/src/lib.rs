@@ -26,6 +26,8 @@ mod network;
 #[path = "../tests/whole/pki.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the whole-center tests")]
 mod pki;
+#[cfg(feature = "failpoints")]
+mod points;
 mod rate;
 mod session;
 mod wake;

@@ -111,7 +111,7 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
     let row = arrived.row;
     let mailbox = safe(&row.offer.recipient, 40);
     let box_path = config.folders.inbox.join(&mailbox);
-    let box_place = make_all(&config.folders.inbox, Path::new(&mailbox))?;
+    let box_place = make_all(INBOX, &config.folders.inbox, Path::new(&mailbox))?;
     let hidden = format!(".staged-{}", row.id);
     let plain_name = folder_name(row, arrived.about);
     // The row's number makes it this document's alone: all else in the name is the sender's choice, and what lies under
@@ -119,10 +119,10 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
     let archive = month(row.offered_at).join(format!("{mailbox}-{plain_name}-{}", row.id));
     let name = free_name(&box_path, plain_name);
     let kept = config.folders.archive.join(&archive);
-    for leftover in [box_path.join(&hidden), kept.clone()] {
-        remove_all(&leftover)?;
+    for (name, leftover) in [(INBOX, box_path.join(&hidden)), (ARCHIVE, kept.clone())] {
+        remove_all(name, &leftover)?;
     }
-    let keep = make_all(&config.folders.archive, &archive)?;
+    let keep = make_all(ARCHIVE, &config.folders.archive, &archive)?;
     let staged = box_place.make_folder(OsStr::new(&hidden)).map_err(at("made", &box_path.join(&hidden)))?;
     let open = |path: &Path| File::open(path).map_err(at("opened", path));
     let mut container = BufReader::with_capacity(64 * 1024, open(arrived.container)?);
@@ -153,7 +153,7 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
     for place in [&staged, &keep, &box_place] {
         place.sync().map_err(at("synced", place.path()))?;
     }
-    sync(kept.parent().unwrap_or(&kept))?;
+    sync(ARCHIVE, kept.parent().unwrap_or(&kept))?;
     let shown = |path: &Path| path.to_string_lossy().into_owned();
     Ok(Staged {
         staged: format!("{mailbox}/{hidden}"),
@@ -173,8 +173,8 @@ pub fn staged_path(config: &NodeConfig, staged: &str) -> PathBuf {
 /// # Errors
 /// Faults of our own folders.
 pub fn discard(config: &NodeConfig, staged: &Staged) -> Result<(), Error> {
-    remove_all(&config.folders.inbox.join(plain(&staged.staged)?))?;
-    remove_all(&config.folders.archive.join(plain(&staged.archive)?))
+    remove_all(INBOX, &config.folders.inbox.join(plain(&staged.staged)?))?;
+    remove_all(ARCHIVE, &config.folders.archive.join(plain(&staged.archive)?))
 }
 
 /// Renames into place; what is gone was delivered and taken. Done again, it does nothing.
@@ -193,8 +193,8 @@ pub fn deliver(config: &NodeConfig, staged: &str, delivered: &str) -> Result<(),
         return Err(Error::Exists(to));
     }
     crate::start::make_folders(parent).map_err(at("made", parent))?;
-    std::fs::rename(&from, &to).map_err(at("renamed", &from))?;
-    sync(parent)
+    durable::rename(INBOX, &from, &to).map_err(at("renamed", &from))?;
+    sync(INBOX, parent)
 }
 
 /// Removes hidden leftovers that no row names; says how many. `known` are the staged names of rows not delivered yet.
@@ -209,7 +209,7 @@ pub fn recover(config: &NodeConfig, known: &[String]) -> Result<usize, Error> {
             let Some(text) = name.to_str().filter(|n| n.starts_with(".staged-")) else { continue };
             let staged = format!("{}/{text}", mailbox.to_string_lossy());
             if !known.contains(&staged) {
-                remove_all(&inbox.join(&mailbox).join(&name))?;
+                remove_all(INBOX, &inbox.join(&mailbox).join(&name))?;
                 removed += 1;
             }
         }
@@ -269,9 +269,9 @@ fn plain(name: &str) -> Result<&Path, Error> {
 }
 
 /// Opens a folder below one, making what is missing; made folders are durable.
-fn make_all(root: &Path, below: &Path) -> Result<Place, Error> {
+fn make_all(name: &'static str, root: &Path, below: &Path) -> Result<Place, Error> {
     crate::start::make_folders(root).map_err(at("made", root))?;
-    let mut place = Place::root(root).map_err(at("opened", root))?;
+    let mut place = Place::root(name, root).map_err(at("opened", root))?;
     for step in below.iter() {
         let path = place.path().join(step);
         place = match place.folder(step) {
@@ -294,13 +294,13 @@ fn make_all(root: &Path, below: &Path) -> Result<Place, Error> {
 /// The verified container becomes the archived one: renamed, or copied where the archive is on another file system.
 fn move_file(from: &Path, to: &Place) -> Result<(), Error> {
     let target = to.path().join(CONTAINER);
-    match std::fs::rename(from, &target) {
+    match durable::rename(ARCHIVE, from, &target) {
         Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
             let mut source = File::open(from).map_err(at("opened", from))?;
             let mut out = to.make(OsStr::new(CONTAINER)).map_err(at("made", &target))?;
-            io::copy(&mut source, &mut out).map_err(at("copied", &target))?;
+            out.copy_from(&mut source).map_err(at("copied", &target))?;
             out.sync_all().map_err(at("synced", &target))?;
-            std::fs::remove_file(from).map_err(at("removed", from))
+            durable::remove(ARCHIVE, from).map_err(at("removed", from))
         }
         other => other.map_err(at("renamed", from)),
     }
@@ -316,15 +316,15 @@ fn folders(path: &Path) -> Result<Vec<OsString>, Error> {
     Ok(folders.map(|e| e.file_name()).collect())
 }
 
-fn remove_all(path: &Path) -> Result<(), Error> {
-    match std::fs::remove_dir_all(path) {
+fn remove_all(name: &'static str, path: &Path) -> Result<(), Error> {
+    match durable::remove_all(name, path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("removed", path)(e)),
         _ => Ok(()),
     }
 }
 
-fn sync(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|f| f.sync_all()).map_err(at("synced", folder))
+fn sync(name: &'static str, folder: &Path) -> Result<(), Error> {
+    durable::sync_folder(name, folder).map_err(at("synced", folder))
 }
 
 fn at(during: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + 'static {
@@ -333,6 +333,9 @@ fn at(during: &'static str, path: &Path) -> impl Fn(io::Error) -> Error + 'stati
 }
 
 const CONTAINER: &str = "container.asice";
+/// The names of these places at the points of `durable`.
+const INBOX: &str = "inbox";
+const ARCHIVE: &str = "archive";
 
 #[cfg(test)]
 mod tests {

@@ -131,8 +131,8 @@ impl Intake {
     /// [`Error::Folder`], [`Error::Elsewhere`].
     pub fn start(config: &NodeConfig, store: Store, wake: Arc<tokio::sync::Notify>) -> Result<Self, Error> {
         let (drop, work) = (&config.folders.drop, &config.folders.work);
-        let work_place = open(work)?;
-        let drop_place = open(drop)?;
+        let work_place = open("work", work)?;
+        let drop_place = open("drop", drop)?;
         check_rename(&drop_place, &work_place, drop, work)?;
         let remote = is_remote(drop);
         let overlay = file_system(drop).is_some_and(|kind| kind == OVERLAY);
@@ -194,8 +194,8 @@ fn thread(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHand
 /// # Errors
 /// [`Error::Folder`], [`Error::Store`].
 pub fn recover(config: &NodeConfig, store: &Store, _now: i64) -> Result<(), Error> {
-    let drop = open(&config.folders.drop)?;
-    let work = open(&config.folders.work)?;
+    let drop = open("drop", &config.folders.drop)?;
+    let work = open("work", &config.folders.work)?;
     let desk = Desk { work: work.clone(), document_limit: 0, remote: false, overlay: false };
     let names = work.list().map_err(|source| Error::Folder { path: work.path().to_owned(), source })?;
     for (name, _) in names {
@@ -229,8 +229,8 @@ pub fn work_dir(config: &NodeConfig, id: [u8; 16]) -> PathBuf {
     config.folders.work.join(hex(&id))
 }
 
-fn open(path: &Path) -> Result<Place, Error> {
-    let made = std::fs::create_dir_all(path).and_then(|()| Place::root(path));
+fn open(name: &'static str, path: &Path) -> Result<Place, Error> {
+    let made = std::fs::create_dir_all(path).and_then(|()| Place::root(name, path));
     made.map_err(|source| Error::Folder { path: path.to_owned(), source })
 }
 

@@ -37,6 +37,8 @@ pub mod link;
 mod lint;
 pub mod note;
 pub mod parts;
+#[cfg(feature = "failpoints")]
+mod points;
 pub mod run;
 pub mod setup;
 mod start;
@@ -48,6 +50,8 @@ pub mod words;
 /// The whole program: reads the command line, does it, and says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    points::declare();
     // The card's helper is this program under a hidden verb; nothing else of it may run there.
     if std::env::args_os().nth(1).is_some_and(|verb| verb == card::HELPER) {
         return ExitCode::from(u8::try_from(::card::helper::main()).unwrap_or(70));

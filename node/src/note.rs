@@ -71,20 +71,21 @@ pub fn write(config: &NodeConfig, outgoing: &Outgoing, now: i64) -> Result<Strin
     let hidden = folder.join(format!(".{name}.txt"));
     let bytes = format!("\u{feff}{}", text.replace('\n', "\r\n"));
     write_closed(&hidden, bytes.as_bytes()).map_err(at("written", &hidden))?;
-    std::fs::rename(&hidden, &path).map_err(at("written", &path))?;
+    durable::rename(NOTE, &hidden, &path).map_err(at("written", &path))?;
     Ok(path.to_string_lossy().into_owned())
 }
 
 /// Writes a file that others cannot read.
 fn write_closed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o640).open(path)?;
+    let options = options.write(true).create(true).truncate(true).mode(0o640);
+    let mut file = durable::File::open(NOTE, options, path)?;
     file.write_all(bytes)
 }
 
 /// Moves what is there; what is gone was moved before (or taken by a person).
 fn move_folder(from: &Path, to: &Path) -> Result<(), Error> {
-    match std::fs::rename(from, to) {
+    match durable::rename(NOTE, from, to) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
@@ -94,7 +95,7 @@ fn move_folder(from: &Path, to: &Path) -> Result<(), Error> {
                 let target = to.join(file.file_name());
                 std::fs::copy(file.path(), &target).map_err(at("moved", &target))?;
             }
-            std::fs::remove_dir_all(from).map_err(at("moved", from))
+            durable::remove_all(NOTE, from).map_err(at("moved", from))
         }
         Err(e) => Err(at("moved", to)(e)),
     }
@@ -214,6 +215,8 @@ fn at(during: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error + 's
 }
 
 const MOST_PLACES: usize = 20;
+/// The name of this place at the points of `durable`.
+const NOTE: &str = "note";
 
 #[cfg(test)]
 mod tests {

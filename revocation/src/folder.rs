@@ -16,11 +16,14 @@ use crate::settings::Settings;
 use envelope::status::Kind;
 use envelope::{Certificate, Digest};
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The name of this place at the points of `durable`.
+const PLACE: &str = "revocation";
 
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -69,17 +72,18 @@ impl Folder {
     /// Takes a fetched answer over, durable before the place that names it.
     pub(crate) fn take(&self, fetched: &Path, kind: Kind, digest: &Digest) -> Result<(), Error> {
         let to = self.answer(kind, digest);
-        fs::rename(fetched, &to).and_then(|()| sync_folder(&to)).map_err(Error::folder(&to))
+        durable::rename(PLACE, fetched, &to).and_then(|()| sync_folder(&to)).map_err(Error::folder(&to))
     }
 
     pub(crate) fn write_place(&self, key: &Key, json: &[u8]) -> Result<(), Error> {
         let path = self.root.join("places").join(format!("{}.json", hex(key)));
         let draft = self.incoming();
         let write = || -> io::Result<()> {
-            let mut file = File::create(&draft)?;
+            let options = fs::OpenOptions::new().write(true).create(true).truncate(true).clone();
+            let mut file = durable::File::open(PLACE, &options, &draft)?;
             file.write_all(json)?;
             file.sync_all()?;
-            fs::rename(&draft, &path)?;
+            durable::rename(PLACE, &draft, &path)?;
             sync_folder(&path)
         };
         write().map_err(Error::folder(&path))
@@ -100,7 +104,9 @@ impl Folder {
             if !from.exists() {
                 continue;
             }
-            let linked = fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop));
+            let linked = durable::step(PLACE, durable::Step::Create, (&from, Some(&to)), || {
+                fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop))
+            });
             linked.and_then(|()| sync_folder(&to)).map_err(Error::folder(&to))?;
             return Ok(());
         }
@@ -124,7 +130,7 @@ fn answer(root: &Path, part: &str, kind: Kind, digest: &Digest) -> PathBuf {
 }
 
 fn sync_folder(of: &Path) -> io::Result<()> {
-    of.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    of.parent().map_or(Ok(()), |folder| durable::sync_folder(PLACE, folder))
 }
 
 /// How each place stands by what lies in the folder of these settings, sorted by address; without a folder none. Reads

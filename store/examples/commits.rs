@@ -2,6 +2,8 @@
 //! [DOCUMENTS]]`.
 //! Each document is claimed, sealed and accepted: three commits, six rows and three journal lines.
 
+#![allow(clippy::disallowed_methods, reason = "measures the disk itself")]
+
 use std::io::Write;
 use std::time::Instant;
 

@@ -19,8 +19,6 @@
 
 pub mod boxes;
 mod error;
-#[doc(hidden)]
-pub mod failpoint;
 pub mod inbound;
 pub mod journal;
 pub mod meta;

@@ -6,12 +6,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, fail_point};
+use crate::Error;
 
 /// What a file is called while it is being written: behind its name.
 const DRAFT: &str = ".draft";
 /// What a file is called that is fetched piece by piece.
 const PARTIAL: &str = ".partial";
+/// The name of this place at the points of `durable`.
+const SPOOL: &str = "spool";
 
 /// The folder of content files. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -22,7 +24,7 @@ pub struct Spool {
 /// A content file being written. Dropped without [`Draft::keep`] it is removed.
 #[derive(Debug)]
 pub struct Draft {
-    file: File,
+    file: durable::File,
     spool: Spool,
     name: String,
     written_as: PathBuf,
@@ -97,7 +99,7 @@ impl Spool {
     pub fn remove(&self, name: impl AsRef<str>) -> Result<(), Error> {
         let name = name.as_ref();
         for suffix in ["", PARTIAL] {
-            match std::fs::remove_file(self.path_with(name, suffix)?) {
+            match durable::remove(SPOOL, &self.path_with(name, suffix)?) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::spool(name, "removed", e));
                 }
@@ -134,7 +136,7 @@ impl Spool {
         for name in self.orphans(known)? {
             let wanted = name.strip_suffix(PARTIAL).is_some_and(|n| resumable.iter().any(|r| r == n));
             if !wanted {
-                std::fs::remove_file(self.folder.join(&name))
+                durable::remove(SPOOL, &self.folder.join(&name))
                     .map_err(|e| Error::spool(&name, "removed", e))?;
                 swept += 1;
             }
@@ -167,14 +169,10 @@ impl Draft {
     }
 
     fn make_durable(&self) -> std::io::Result<u64> {
-        let length = self.file.metadata()?.len();
-        fail_point!("spool.before-fsync");
+        let length = self.file.std().metadata()?.len();
         self.file.sync_all()?;
-        fail_point!("spool.before-rename");
-        std::fs::rename(&self.written_as, self.spool.folder.join(&self.name))?;
-        fail_point!("spool.before-folder-fsync");
-        File::open(&self.spool.folder)?.sync_all()?;
-        fail_point!("spool.kept");
+        durable::rename(SPOOL, &self.written_as, &self.spool.folder.join(&self.name))?;
+        durable::sync_folder(SPOOL, &self.spool.folder)?;
         Ok(length)
     }
 
@@ -196,7 +194,15 @@ impl Draft {
     /// The file: for something that wants one, or reads back what was written.
     #[must_use]
     pub const fn file(&mut self) -> &mut File {
-        &mut self.file
+        self.file.std_mut()
+    }
+
+    /// Makes what was written durable under the name it is being written by: for something that takes it from there.
+    ///
+    /// # Errors
+    /// `spool-failed`, `disk-full`.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(|e| Error::spool(&self.name, "made durable", e))
     }
 }
 
@@ -204,7 +210,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         if !self.stays {
             // what stays behind is an orphan, removed at the next start
-            let _ = std::fs::remove_file(&self.written_as);
+            let _ = durable::remove(SPOOL, &self.written_as);
         }
     }
 }
@@ -220,11 +226,11 @@ impl Write for Draft {
 }
 
 /// Opens for reading and writing what only this user may see.
-fn private_file(options: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
+fn private_file(options: &mut OpenOptions, path: &Path) -> std::io::Result<durable::File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    options.read(true).write(true).open(path)
+    durable::File::open(SPOOL, options.read(true).write(true), path)
 }

@@ -10,11 +10,13 @@ use std::task::{Context, Poll};
 
 use rusqlite::{CachedStatement, Connection, Params};
 
+use crate::Error;
 use crate::journal::{self, Head, Of};
-use crate::{Error, fail_point};
 
 /// Commands in one transaction at most.
 const GROUP: usize = 256;
+/// The name of this place at the points of `durable`.
+const STORE: &str = "store";
 
 /// The answer to a write, given after its COMMIT: `.wait()` in a thread, `.await` in a task. A ticket that is dropped
 /// withdraws nothing: the write happens.
@@ -171,9 +173,7 @@ impl Ledger {
                 replies.push(job(outcome.clone().map(|()| &mut *self)).1);
             }
         }
-        fail_point!("store.before-commit");
-        let committed = outcome.and_then(|()| self.run_sql("COMMIT"));
-        fail_point!("store.after-commit");
+        let committed = outcome.and_then(|()| self.commit());
         if committed.is_err() {
             if !self.conn.is_autocommit() {
                 let _ = self.run_sql("ROLLBACK");
@@ -181,6 +181,17 @@ impl Ledger {
             self.head = before;
         }
         (replies, committed)
+    }
+
+    fn commit(&self) -> Result<(), Error> {
+        durable::before(STORE, durable::Step::Commit);
+        durable::check(STORE, durable::Step::Commit).map_err(|e| Error::spool("node.db", "committed", e))?;
+        self.run_sql("COMMIT")?;
+        durable::witness(STORE, || {
+            self.conn.path().map(|db| vec![format!("{db}-wal").into(), db.into()]).unwrap_or_default()
+        });
+        durable::after(STORE, durable::Step::Commit);
+        Ok(())
     }
 
     /// One command in its savepoint. An error here is one of the whole transaction.

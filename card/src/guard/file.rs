@@ -11,6 +11,9 @@ use rustix::fs::{Mode, OFlags};
 use super::Refusal;
 use super::rules::{FORMAT, Record};
 
+/// The name of this place at the points of `durable`.
+const GUARD: &str = "pin-guard";
+
 /// The guard's folder.
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
@@ -82,7 +85,7 @@ impl Folder {
         text.push(b'\n');
         let new = path.with_extension("json.new");
         step(0)?;
-        let mut file = create(&new, OFlags::TRUNC, &self.dir)?;
+        let mut file = durable::File::from_call(GUARD, &new, || create(&new, OFlags::TRUNC, &self.dir))?;
         let (first, second) = text.split_at(text.len() / 2);
         file.write_all(first)?;
         step(1)?;
@@ -90,21 +93,21 @@ impl Folder {
         step(2)?;
         file.sync_all()?;
         step(3)?;
-        std::fs::rename(&new, path)?;
+        durable::rename(GUARD, &new, path)?;
         step(4)?;
-        File::open(&self.dir)?.sync_all()
+        durable::sync_folder(GUARD, &self.dir)
     }
 
     pub(super) fn remove(&self, card: &str) -> Result<(), Refusal> {
         let path = self.path(card, "json");
-        let removed = std::fs::remove_file(&path).and_then(|()| File::open(&self.dir)?.sync_all());
+        let removed = durable::remove(GUARD, &path).and_then(|()| durable::sync_folder(GUARD, &self.dir));
         removed.map_err(|error| refusal(&path, "removed", error))
     }
 
     /// Keeps a damaged record for whoever wants to look.
     pub(super) fn set_aside(&self, card: &str) -> Result<(), Refusal> {
         let path = self.path(card, "json");
-        std::fs::rename(&path, path.with_extension("damaged"))
+        durable::rename(GUARD, &path, &path.with_extension("damaged"))
             .map_err(|error| refusal(&path, "written", error))
     }
 
@@ -149,7 +152,7 @@ pub(super) fn make(dir: &Path) -> io::Result<()> {
         _ => {}
     }
     hand_over(&File::open(dir)?, above)?;
-    File::open(above)?.sync_all()
+    durable::sync_folder(GUARD, above)
 }
 
 fn create(path: &Path, more: OFlags, dir: &Path) -> io::Result<File> {

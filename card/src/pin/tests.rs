@@ -1,5 +1,7 @@
 //! What users do to PIN files, and what must not show.
 
+#![allow(clippy::disallowed_methods, reason = "these are the users' hands")]
+
 use super::*;
 use std::fs::File;
 use std::io::{Read, Write};

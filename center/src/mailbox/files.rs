@@ -41,8 +41,8 @@ impl Files {
         make(&uploads)?;
         if !bodies.join("ff").exists() {
             (0..=255_u8).try_for_each(|n| make(&bodies.join(format!("{n:02x}"))))?;
-            sync(&bodies)?;
-            sync(data)?;
+            sync("bodies", &bodies)?;
+            sync("bodies", data)?;
         }
         Ok(Self { uploads, bodies, turns: Mutex::default() })
     }
@@ -61,14 +61,11 @@ impl Files {
         let mut current = locked(&turn); // from here on no older request writes
         current.number += 1;
         let number = current.number;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = durable::File::open("upload", &options, &path)
             .map_err(|e| Error::file("open the upload", &path, e))?;
-        let there = file.metadata().map_err(|e| Error::file("read the upload", &path, e))?.len();
+        let there = file.std().metadata().map_err(|e| Error::file("read the upload", &path, e))?.len();
         let known = current.so_far.take().filter(|(_, offset)| *offset == there);
         let (mut hash, mut offset) = known.unwrap_or_else(|| (Context::new(&SHA256), 0));
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::file("read the upload", &path, e))?;
@@ -112,7 +109,7 @@ impl Files {
 
     /// Removes a body; one that is not there is fine.
     pub(crate) fn remove_body(&self, name: &str) -> Result<()> {
-        remove(&self.body_path(name))
+        remove("bodies", &self.body_path(name))
     }
 
     /// Removes an unfinished upload; whoever still writes to it is stopped.
@@ -120,7 +117,7 @@ impl Files {
         if let Some(turn) = locked(&self.turns).remove(name) {
             locked(&turn).number += 1;
         }
-        remove(&self.uploads.join(name))
+        remove("upload", &self.uploads.join(name))
     }
 
     /// The upload became a body: nobody writes to it any more.
@@ -136,7 +133,7 @@ impl Files {
             for path in list(&folder)? {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 if !known.contains(name) {
-                    remove(&path)?;
+                    remove("bodies", &path)?;
                     removed += 1;
                 }
             }
@@ -155,7 +152,7 @@ struct FileUpload {
     target: PathBuf,
     turn: Arc<Mutex<Turn>>,
     number: u64,
-    file: File,
+    file: durable::File,
     hash: Context,
     offset: u64,
     length: u64,
@@ -197,17 +194,15 @@ impl Upload for FileUpload {
         }
         self.file.sync_all().map_err(|e| Error::file("sync the upload", &self.path, e))?;
         let folder = self.target.parent().unwrap_or(&self.target);
-        std::fs::rename(&self.path, &self.target)
+        durable::rename("upload", &self.path, &self.target)
             .map_err(|e| Error::file("rename the upload to", &self.target, e))?;
-        sync(folder)?;
+        sync("bodies", folder)?;
         Ok(Content::File(self.name.clone()))
     }
 }
 
-fn sync(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|e| Error::file("sync the folder", folder, e))
+fn sync(name: &'static str, folder: &Path) -> Result<()> {
+    durable::sync_folder(name, folder).map_err(|e| Error::file("sync the folder", folder, e))
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -216,8 +211,8 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
         .map_err(|e| Error::file("list", folder, e))
 }
 
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
+fn remove(name: &'static str, path: &Path) -> Result<()> {
+    match durable::remove(name, path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
         _ => Ok(()),
     }

@@ -60,7 +60,7 @@ pub async fn open(tools: &Tools, id: i64, heard: &mut Heard) -> Step<Archiving> 
     let staged = {
         let (row, about, warnings) = (row.clone(), unit.about.clone(), unit.warnings.clone());
         let files = verified.files.clone();
-        tools.blocking(move |tools| stage(tools, container, &row, &about, &files, &warnings)).await?
+        tools.blocking(move |tools| stage(tools, &container, &row, &about, &files, &warnings)).await?
     };
     let folder = archive::staged_path(&tools.config, &staged.staged);
     if let Err(outcome) = scan::scan(tools, &folder).await {
@@ -227,13 +227,13 @@ fn read(tools: &Tools, source: &mut BufReader<File>, verified: &Verified) -> Ste
 
 fn stage(
     tools: &Tools,
-    mut container: store::spool::Draft,
+    container: &store::spool::Draft,
     row: &InboundRow,
     about: &About,
     files: &[StoredFile],
     warnings: &str,
 ) -> Step<Staged> {
-    container.file().sync_all().map_err(|e| io_trouble("spool-failed", &e))?;
+    container.sync().map_err(|e| store_trouble(&e))?;
     let path: PathBuf = container.path().to_owned();
     let arrived = Arrived { row, about, container: &path, files, warnings };
     // The container is moved away by rename; the draft then has nothing left to remove.

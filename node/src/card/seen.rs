@@ -40,12 +40,13 @@ impl Seen {
 
     fn save(&self, state: &Path) -> std::io::Result<()> {
         let draft = state.join(FILE).with_extension("new");
-        let mut file = std::fs::File::create(&draft)?;
+        let options = std::fs::OpenOptions::new().write(true).create(true).truncate(true).clone();
+        let mut file = durable::File::open("card-seen", &options, &draft)?;
         for certificate in [&self.sign, &self.unwrap].into_iter().chain(&self.authorities) {
             file.write_all(certificate.to_pem().as_bytes())?;
         }
         file.sync_all()?;
-        std::fs::rename(&draft, state.join(FILE))
+        durable::rename("card-seen", &draft, &state.join(FILE))
     }
 }
 

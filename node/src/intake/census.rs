@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn mark(path: &Path) -> Mark {
-        let place = Place::root(path.parent().unwrap()).unwrap();
+        let place = Place::root("drop", path.parent().unwrap()).unwrap();
         match place.look(path.file_name().unwrap()).unwrap() {
             Some(Entry::File(mark)) => mark,
             other => panic!("{other:?}"),

@@ -118,12 +118,12 @@ impl Desk {
             // it could be written later through its other name: keep a copy of our own
             folder.rename(OsStr::new(own_name), folder, OsStr::new(LINKED)).map_err(io("renamed"))?;
             let mut copy = folder.make(OsStr::new(own_name)).map_err(io("copied"))?;
-            io::copy(&mut di, &mut copy).map_err(io("copied"))?;
+            copy.copy_from(&mut di).map_err(io("copied"))?;
             di = folder.open(OsStr::new(own_name)).map_err(io("opened"))?.0;
         }
         let mut files =
             vec![digest_of(&mut di, None, unit.too_large, own_name, "di", mark.size).map_err(io("read"))?];
-        let mut made = vec![di];
+        let mut made = vec![durable::File::of("work", &folder.path().join(own_name), di)];
         for part in &unit.parts {
             // it names itself, or one file twice
             let again = part.mark.file == unit.di.file || files.iter().any(|f| f.name == part.called);
@@ -151,7 +151,7 @@ impl Desk {
         unit: &Unit,
         part: &Part,
         folder: &Place,
-    ) -> Result<(store::outbound::File, Option<File>), Setback> {
+    ) -> Result<(store::outbound::File, Option<durable::File>), Setback> {
         let io = |what| move |e| failed(what, unit, e);
         let (mut file, mark) =
             part.place(&unit.place).and_then(|place| place.open(&part.name)).map_err(io("opened"))?;
@@ -273,7 +273,7 @@ fn finish(hash: Context) -> [u8; 32] {
 
 fn digest_of(
     file: &mut File,
-    mut copy: Option<&mut File>,
+    mut copy: Option<&mut durable::File>,
     skip: bool,
     name: &str,
     role: &str,

@@ -1,5 +1,6 @@
 //! Folders and files of the drop side, reached step by step from an open folder; no link is ever followed.
 
+use durable::Step;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -79,21 +80,24 @@ pub(super) enum Entry {
 pub(crate) struct Place {
     fd: Arc<OwnedFd>,
     path: PathBuf,
+    /// What it is called at the points of `durable`.
+    name: &'static str,
 }
 
 impl Place {
-    /// Opens a configured folder (its path may contain links: it was written by a person who may).
-    pub(crate) fn root(path: &Path) -> io::Result<Self> {
+    /// Opens a configured folder (its path may contain links: it was written by a person who may). `name` is what its steps
+    /// are called at the points of `durable`.
+    pub(crate) fn root(name: &'static str, path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty())?;
-        Ok(Self { fd: Arc::new(fd), path: path.to_owned() })
+        Ok(Self { fd: Arc::new(fd), path: path.to_owned(), name })
     }
 
     /// Opens a folder in this one, unless it is a link.
     pub(crate) fn folder(&self, name: &OsStr) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, plain(name)?, flags, Mode::empty())?;
-        Ok(Self { fd: Arc::new(fd), path: self.path.join(name) })
+        Ok(Self { fd: Arc::new(fd), path: self.path.join(name), name: self.name })
     }
 
     /// The path, for messages.
@@ -151,41 +155,58 @@ impl Place {
     /// Renames into another folder; an existing file there is never replaced.
     pub(super) fn rename(&self, name: &OsStr, to: &Self, new_name: &OsStr) -> io::Result<()> {
         let (name, new_name) = (plain(name)?, plain(new_name)?);
-        match rustix::fs::renameat_with(&self.fd, name, &to.fd, new_name, RenameFlags::NOREPLACE) {
-            // some network file systems have no such rename; there the look before must do
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if to.look(new_name)?.is_none() => {
-                Ok(rustix::fs::renameat(&self.fd, name, &to.fd, new_name)?)
+        let paths = (self.path.join(name), to.path.join(new_name));
+        durable::step(self.name, Step::Rename, (&paths.0, Some(&paths.1)), || {
+            match rustix::fs::renameat_with(&self.fd, name, &to.fd, new_name, RenameFlags::NOREPLACE) {
+                // some network file systems have no such rename; there the look before must do
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if to.look(new_name)?.is_none() => {
+                    Ok(rustix::fs::renameat(&self.fd, name, &to.fd, new_name)?)
+                }
+                other => Ok(other?),
             }
-            other => Ok(other?),
-        }
+        })
     }
 
     /// Removes a file.
     pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.fd, plain(name)?, AtFlags::empty())?)
+        let name = plain(name)?;
+        durable::step(self.name, Step::Remove, (&self.path.join(name), None), || {
+            Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+        })
     }
 
     /// Removes an empty folder; says whether it is gone.
     pub(super) fn remove_folder(&self, name: &OsStr) -> bool {
-        plain(name).is_ok_and(|name| rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR).is_ok())
+        let remove = |name: &OsStr| {
+            durable::step(self.name, Step::Remove, (&self.path.join(name), None), || {
+                Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
+            })
+        };
+        plain(name).and_then(remove).is_ok()
     }
 
     /// Makes a folder that does not exist yet, private, and opens it.
     pub(crate) fn make_folder(&self, name: &OsStr) -> io::Result<Self> {
-        rustix::fs::mkdirat(&self.fd, plain(name)?, Mode::RWXU | Mode::RGRP | Mode::XGRP)?;
+        let name = plain(name)?;
+        durable::step(self.name, Step::MakeFolder, (&self.path.join(name), None), || {
+            Ok(rustix::fs::mkdirat(&self.fd, name, Mode::RWXU | Mode::RGRP | Mode::XGRP)?)
+        })?;
         self.folder(name)
     }
 
     /// Makes a file that does not exist yet.
-    pub(crate) fn make(&self, name: &OsStr) -> io::Result<File> {
+    pub(crate) fn make(&self, name: &OsStr) -> io::Result<durable::File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
-        Ok(File::from(rustix::fs::openat(&self.fd, plain(name)?, flags, mode)?))
+        let name = plain(name)?;
+        durable::File::from_call(self.name, &self.path.join(name), || {
+            Ok(File::from(rustix::fs::openat(&self.fd, name, flags, mode)?))
+        })
     }
 
     /// Makes the names in this folder durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.fd)?)
+        durable::step(self.name, Step::Folder, (&self.path, None), || Ok(rustix::fs::fsync(&self.fd)?))
     }
 }
 

@@ -409,6 +409,7 @@ fn a_sub_folder_is_a_unit_and_goes_when_it_is_empty() {
     std::fs::create_dir_all(outside.join("attch")).unwrap();
     std::fs::write(outside.join("attch/A.PDF"), "pdf").unwrap();
     std::fs::write(outside.join("x.di"), di(&["a.pdf"])).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "as a person would")]
     std::fs::rename(&outside, desk.drop("115-0001")).unwrap();
     let (names, bytes) = desk.only();
     assert_eq!(names[1].1, "a.pdf", "by the name that the DI gives it");
@@ -507,7 +508,7 @@ fn a_record_without_a_row_costs_no_original() {
         }
         other => panic!("{other:?}"),
     };
-    let part = unit_of(&open(&desk.config.folders.drop).unwrap());
+    let part = unit_of(&open("drop", &desk.config.folders.drop).unwrap());
     let origin = Origin { folder: None, di: "a.di".into(), files: vec![claim::Original::of(&part)] };
     std::fs::create_dir_all(&desk.config.folders.work).unwrap();
     let record = desk.config.folders.work.join("00112233445566778899aabbccddeeff.json");
@@ -540,7 +541,8 @@ fn after_a_crash_behind_the_row_the_originals_still_go() {
 #[test]
 fn a_full_or_closed_store_puts_everything_back() {
     let desk = Desk::idle(150);
-    let (drop, work) = (open(&desk.config.folders.drop).unwrap(), open(&desk.config.folders.work).unwrap());
+    let (drop, work) =
+        (open("drop", &desk.config.folders.drop).unwrap(), open("work", &desk.config.folders.work).unwrap());
     desk.put("a.di", di(&[]));
     desk.put("a.pdf", "x");
     let Ok(Some(Entry::File(mark))) = drop.look(OsStr::new("a.di")) else { panic!("no file") };

@@ -369,7 +369,7 @@ impl Watch {
             FileId { device: meta.dev(), inode: meta.ino() }
         };
         if self.drop.as_ref().is_none_or(|(_, known)| *known != id) {
-            self.drop = Some((Place::root(&self.path)?, id));
+            self.drop = Some((Place::root("drop", &self.path)?, id));
             self.watcher = None;
         }
         if self.watcher.is_none() {

@@ -2,6 +2,7 @@
 
 use std::{future::Future, path::Path};
 
+use durable::Step;
 use tokio::{
     io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite},
     sync::SemaphorePermit,
@@ -30,6 +31,7 @@ impl Link {
         let mut exchange = self.connection()?.open(Lane::Work).await?;
         let progress = self.inner.progress;
         let request = Request::Submit { header, eager };
+        durable::before("submit", Step::Send);
         let reply = if eager {
             let mut body = Vec::new();
             (&mut file).take(length).read_to_end(&mut body).await.map_err(wire::Error::Body)?;
@@ -37,6 +39,7 @@ impl Link {
                 return Err(wire::Error::Body(std::io::ErrorKind::UnexpectedEof.into()).into());
             }
             exchange.send_with_body(&request, &body).await?;
+            durable::after("submit", Step::Send);
             exchange.recv_reply(progress).await
         } else {
             exchange.send(&request).await?;
@@ -45,13 +48,18 @@ impl Link {
                     let start = std::io::SeekFrom::Start(offset);
                     file.seek(start).await.map_err(wire::Error::Body)?;
                     exchange.send_body(&mut file, length - offset).await?;
+                    durable::after("submit", Step::Send);
                     exchange.recv_reply(progress).await
                 }
                 other => other,
             }
         };
+        durable::before("submit", Step::Receive);
         match settle(exchange, reply).await? {
-            Reply::Accepted { receipt } => Ok(receipt),
+            Reply::Accepted { receipt } => {
+                durable::after("submit", Step::Receive);
+                Ok(receipt)
+            }
             _ => Err(wire::Error::Unexpected("submit").into()),
         }
     }
@@ -61,7 +69,7 @@ impl Link {
     /// # Errors
     /// As [`Link::submit`].
     pub async fn offers(&self, after: u64, limit: u16) -> Result<Vec<Offer>, Error> {
-        match self.ask(&Request::Offers { after, limit: page(limit) }).await? {
+        match self.ask("offers", &Request::Offers { after, limit: page(limit) }).await? {
             Reply::Offers { offers } => Ok(offers),
             _ => Err(wire::Error::Unexpected("offers").into()),
         }
@@ -82,10 +90,14 @@ impl Link {
         let rest = length.saturating_sub(offset);
         let _turn = self.turn(rest).await?;
         let mut exchange = self.connection()?.open(Lane::Work).await?;
+        durable::before("fetch", Step::Send);
         exchange.send(&Request::Fetch { seq, offset }).await?;
+        durable::after("fetch", Step::Send);
         match exchange.recv_reply(self.inner.progress).await {
             Ok(Reply::Body { length: found, .. }) if found == length => {
+                durable::before("fetch", Step::Receive);
                 exchange.recv_body(to, rest).await?;
+                durable::after("fetch", Step::Receive);
                 Ok(exchange.finish().await?)
             }
             other => {
@@ -100,7 +112,7 @@ impl Link {
     /// # Errors
     /// As [`Link::submit`].
     pub async fn report(&self, bundle: Vec<u8>) -> Result<(), Error> {
-        match self.ask(&Request::Report { bundle }).await? {
+        match self.ask("report", &Request::Report { bundle }).await? {
             Reply::Reported => Ok(()),
             _ => Err(wire::Error::Unexpected("report").into()),
         }
@@ -111,7 +123,7 @@ impl Link {
     /// # Errors
     /// As [`Link::submit`].
     pub async fn outcomes(&self, after: u64, limit: u16) -> Result<Vec<Outcome>, Error> {
-        match self.ask(&Request::Outcomes { after, limit: page(limit) }).await? {
+        match self.ask("outcomes", &Request::Outcomes { after, limit: page(limit) }).await? {
             Reply::Outcomes { outcomes } => Ok(outcomes),
             _ => Err(wire::Error::Unexpected("outcomes").into()),
         }
@@ -126,7 +138,7 @@ impl Link {
         while let Some(rest) = codes.get(all.len()..).filter(|rest| !rest.is_empty()) {
             let asked = rest.get(..rest.len().min(MAX_DIRECTORY_CODES)).unwrap_or(rest);
             let Reply::Directory { answers } =
-                self.ask(&Request::Directory { codes: asked.to_vec() }).await?
+                self.ask("directory", &Request::Directory { codes: asked.to_vec() }).await?
             else {
                 return Err(wire::Error::Unexpected("directory").into());
             };
@@ -146,7 +158,7 @@ impl Link {
     /// # Errors
     /// As [`Link::submit`].
     pub async fn announcements(&self, after: u64, limit: u16) -> Result<Vec<Announcement>, Error> {
-        match self.ask(&Request::Announcements { after, limit: page(limit) }).await? {
+        match self.ask("announcements", &Request::Announcements { after, limit: page(limit) }).await? {
             Reply::Announcements { announcements } => Ok(announcements),
             _ => Err(wire::Error::Unexpected("announcements").into()),
         }
@@ -159,7 +171,7 @@ impl Link {
     pub async fn open_list(&self, parts: Vec<OpenPart>) -> Result<Vec<PartKey>, Error> {
         let mut missing = Vec::new();
         for asked in parts.chunks(MAX_OPEN_PARTS) {
-            match self.ask(&Request::OpenList { parts: asked.to_vec() }).await? {
+            match self.ask("open-list", &Request::OpenList { parts: asked.to_vec() }).await? {
                 Reply::Missing { parts } => {
                     missing.extend(parts.into_iter().filter(|key| asked.iter().any(|one| one.key == *key)));
                 }
@@ -169,8 +181,17 @@ impl Link {
         Ok(missing)
     }
 
-    async fn ask(&self, request: &Request) -> Result<Reply, Error> {
-        Ok(self.connection()?.ask(Lane::Work, request, self.inner.progress).await?)
+    /// `name` is what it is called at the points of `durable`.
+    async fn ask(&self, name: &'static str, request: &Request) -> Result<Reply, Error> {
+        let mut exchange = self.connection()?.open(Lane::Work).await?;
+        durable::before(name, Step::Send);
+        exchange.send(request).await?;
+        durable::after(name, Step::Send);
+        let reply = exchange.recv_reply(self.inner.progress).await;
+        durable::before(name, Step::Receive);
+        let reply = settle(exchange, reply).await?;
+        durable::after(name, Step::Receive);
+        Ok(reply)
     }
 
     /// A turn for a body of that length.

@@ -86,7 +86,7 @@ impl Session {
         let now = (self.0.clock)();
         if current.as_ref().is_some_and(|current| now > current.not_before + EARLIER + MARGIN) {
             *current = None;
-            let _ = std::fs::remove_file(&self.0.file);
+            let _ = durable::remove("session", &self.0.file);
         }
     }
 }
@@ -199,15 +199,15 @@ struct Kept {
 /// Replaces the file by one that only its owner can read.
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let draft = path.with_extension("new");
-    let _ = std::fs::remove_file(&draft);
+    let _ = durable::remove("session", &draft);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft)?;
+    let mut file = durable::File::open("session", &options, &draft)?;
     file.write_all(bytes)?;
     drop(file);
-    std::fs::rename(&draft, path)
+    durable::rename("session", &draft, path)
 }
 
 /// The statement begins a little before now, milliseconds: the center's clock may be behind.
