@@ -2,6 +2,7 @@
 # make test    everything that must hold
 # make build   di-node and di-center into target/release
 # make bench [CASES="s10k p10k"]   documents per second, latency, CPU and memory per document; nothing lost, nothing doubled
+# make bench-peer [PEER=path/to/run.sh]    the same beside another product, in turns, and beside the limit
 # make bench-di      how fast a letter is read and judged, in every shape, with xmllint beside it; how much memory it takes
 # make judge-di      10,000 broken documents: our verdict against that of xmllint (MUTANTS=, needs ../shared for the official DTDs)
 # make fuzz SECONDS=1200 [TARGETS="parse validate"]   fuzzing, so long for each target (nightly Rust, cargo-fuzz)
@@ -12,7 +13,7 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 SHELL := /bin/sh
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo build failpoints test fmt clippy doc deps deps-test bench bench-di judge-di fuzz help
+.PHONY: demo build failpoints test fmt clippy doc deps deps-test bench-di judge-di fuzz help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -46,10 +47,25 @@ doc: deps
 # Measurements (docs/performance.md). With the right to it, ahead of what else the machine does.
 NICE ?= $(if $(filter 0,$(shell id -u)),nice -n -15)
 
-# CASES="s10k p10k …" picks; SOFTHSM=/usr/lib/softhsm/libsofthsm2.so puts the sender's keys on a token; BENCH_DIR= is where
+.PHONY: bench bench-peer bench-sweep bench-parts
+
+# CASES="s10k p10k …" picks, IDLE=600 is how long idle lasts, SOFTHSM=/usr/lib/softhsm/libsofthsm2.so puts the sender's
+# keys on a token, BENCH_DIR= is where it happens (a real disk)
 bench: build
+	@scripts/install-missing strace=strace
 	$(CARGO) build --locked --release -p tests --bin bench
-	$(NICE) $(RELEASE)/bench $(RELEASE) $(if $(SOFTHSM),--softhsm $(SOFTHSM)) $(if $(BENCH_DIR),--dir $(BENCH_DIR)) $(CASES)
+	$(NICE) $(RELEASE)/bench $(RELEASE) $(if $(SOFTHSM),--softhsm $(SOFTHSM)) $(if $(BENCH_DIR),--dir $(BENCH_DIR)) $(if $(IDLE),--idle $(IDLE)) $(CASES)
+
+# The side-by-side peer; its packages come from PyPI the first time and stay in PEER_WORK
+PEER ?= ../shared/peers/pyas2/run.sh
+LIMIT ?= ../shared/peers/cms-limit/run.sh
+bench-peer:
+	@for program in $(PEER) $(LIMIT); do [ -f "$$program" ] || { echo "沒有 $$program：請把比較對象（shared/peers）放在專案旁邊，或指明 PEER=path/to/run.sh LIMIT=path/to/run.sh" >&2; exit 1; }; done
+	@scripts/install-missing openssl=openssl curl=curl python3=python3 gcc=gcc /usr/include/openssl/cms.h=libssl-dev
+	@python3 -c 'import ensurepip' 2>/dev/null || scripts/install-missing /none=python3-venv
+	@$(MAKE) build
+	$(CARGO) build --locked --release -p tests --bin bench
+	$(NICE) $(RELEASE)/bench $(RELEASE) --peer $(PEER) $(LIMIT) $(if $(PEER_WORK),--work $(PEER_WORK)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BENCH_DIR),--dir $(BENCH_DIR))
 
 bench-di: deps-test
 	$(CARGO) bench --locked -p di-format --bench speed -- $(if $(QUICK),--quick)

@@ -76,12 +76,16 @@ impl Site {
     /// Starts the center.
     #[must_use]
     pub fn center(&self) -> Process {
+        self.center_under(&[])
+    }
+
+    /// Starts the center behind another program, which gets its command line: `strace …`.
+    #[must_use]
+    pub fn center_under(&self, wrapper: &[OsString]) -> Process {
+        let mut command = self.command(wrapper, "di-center");
         Process::start(
             "center",
-            Command::new(self.bins.join("di-center"))
-                .arg("--config")
-                .arg(self.dir.join("center.toml"))
-                .arg("run"),
+            command.arg("--config").arg(self.dir.join("center.toml")).arg("run"),
             &self.dir,
         )
     }
@@ -95,9 +99,44 @@ impl Site {
     /// Starts a member's node with more in its environment.
     #[must_use]
     pub fn node_in(&self, code: &str, environment: Vec<(OsString, OsString)>) -> Process {
-        let config = self.config(code);
-        let mut command = Command::new(self.bins.join("di-node"));
-        Process::start(code, command.arg("--config").arg(config).arg("run").envs(environment), &self.dir)
+        self.node_under(code, &[], environment)
+    }
+
+    /// The same behind another program.
+    #[must_use]
+    pub fn node_under(
+        &self,
+        code: &str,
+        wrapper: &[OsString],
+        environment: Vec<(OsString, OsString)>,
+    ) -> Process {
+        let mut command = self.command(wrapper, "di-node");
+        let command = command.arg("--config").arg(self.config(code)).arg("run").envs(environment);
+        Process::start(code, command, &self.dir)
+    }
+
+    fn command(&self, wrapper: &[OsString], program: &str) -> Command {
+        let program = self.bins.join(program);
+        let Some((first, rest)) = wrapper.split_first() else { return Command::new(program) };
+        let mut command = Command::new(first);
+        command.args(rest).arg(program);
+        command
+    }
+
+    /// Sets `key` in `[table]` of a settings file (`node-CODE.toml`, `center.toml`) in which it is not set.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    pub fn set(&self, file: &str, table: &str, key: &str, value: &str) {
+        let path = self.dir.join(file);
+        let text = fs::read_to_string(&path).expect("settings");
+        let header = format!("[{table}]\n");
+        let text = if text.contains(&header) {
+            text.replacen(&header, &format!("{header}{key} = {value}\n"), 1)
+        } else {
+            format!("{text}\n{header}{key} = {value}\n")
+        };
+        fs::write(path, text).expect("settings");
     }
 
     /// A member's settings.
@@ -178,6 +217,17 @@ impl Site {
             .stdin(Stdio::null())
             .output()
             .expect("di-node starts")
+    }
+
+    /// `di-center --config … ARGS`, waited for.
+    ///
+    /// # Panics
+    /// If it does not end well.
+    pub fn di_center(&self, args: &[&str]) {
+        let mut command = self.command(&[], "di-center");
+        let command = command.arg("--config").arg(self.dir.join("center.toml")).args(args);
+        let output = command.stdin(Stdio::null()).output().expect("di-center starts");
+        assert!(output.status.success(), "di-center {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// A node's folder by its name in the configuration (`drop`, `inbox`, `archive` …).

@@ -29,18 +29,6 @@ fn big_bytes() -> Vec<u8> {
         .collect()
 }
 
-/// Sets `key` in `[table]` of a TOML file that the demo wrote.
-fn set(config: &Path, table: &str, key: &str, value: &str) {
-    let text = fs::read_to_string(config).unwrap();
-    let header = format!("[{table}]\n");
-    let text = if text.contains(&header) {
-        text.replacen(&header, &format!("{header}{key} = {value}\n"), 1)
-    } else {
-        format!("{text}\n{header}{key} = {value}\n")
-    };
-    fs::write(config, text).unwrap();
-}
-
 fn find(dir: &Path, name: &str) -> Option<std::path::PathBuf> {
     for entry in fs::read_dir(dir).ok()? {
         let path = entry.ok()?.path();
@@ -61,9 +49,9 @@ fn two_hundred_megabytes_pass_in_bounded_memory() {
     let site = Site::make(dir.path(), &bins());
     let (from, to) = (site.codes[0].clone(), site.codes[1].clone());
     for code in [&from, &to] {
-        set(&site.dir.join(format!("node-{code}.toml")), "limits", "document", "\"300 MiB\"");
+        site.set(&format!("node-{code}.toml"), "limits", "document", "\"300 MiB\"");
     }
-    set(&site.dir.join("center.toml"), "limits", "part", "\"300 MiB\"");
+    site.set("center.toml", "limits", "part", "\"300 MiB\"");
     let center = site.center();
     let (sender, receiver) = (site.node(&from), site.node(&to));
     let socket = site.socket(&from);

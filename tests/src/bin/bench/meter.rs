@@ -46,6 +46,7 @@ impl fmt::Display for Line {
 pub(crate) struct Meter {
     start: Instant,
     cpu: Vec<u64>,
+    written: Vec<u64>,
     own: u64,
 }
 
@@ -56,6 +57,8 @@ pub(crate) struct Taken {
     pub(crate) cpu: Vec<(&'static str, f64)>,
     /// Highest resident memory of each, MB.
     pub(crate) peak: Vec<(&'static str, f64)>,
+    /// Bytes that each gave to the disk.
+    written: Vec<(&'static str, f64)>,
     /// Milliseconds of the harness.
     pub(crate) own: f64,
 }
@@ -66,17 +69,20 @@ impl Meter {
         for (_, process) in running.processes() {
             process.reset_peak();
         }
-        Self { start: Instant::now(), cpu: cpu.to_vec(), own: own_cpu_ms() }
+        let written = running.processes().map(|(_, process)| written(process.id()));
+        Self { start: Instant::now(), cpu: cpu.to_vec(), written: written.to_vec(), own: own_cpu_ms() }
     }
 
     pub(crate) fn stop(self, running: &Running) -> Taken {
         let seconds = self.start.elapsed().as_secs_f64();
         let processes = running.processes();
         let cpu = processes.iter().zip(&self.cpu);
+        let bytes = processes.iter().zip(&self.written);
         Taken {
             seconds,
             cpu: cpu.map(|((name, p), before)| (*name, (p.cpu_ms() - before) as f64)).collect(),
             peak: processes.iter().map(|(name, p)| (*name, p.peak_kb() as f64 / 1024.0)).collect(),
+            written: bytes.map(|((name, p), before)| (*name, (written(p.id()) - before) as f64)).collect(),
             own: (own_cpu_ms() - self.own) as f64,
         }
     }
@@ -85,10 +91,26 @@ impl Meter {
 impl Taken {
     /// Milliseconds of each process for each document, and of all.
     pub(crate) fn cpu_per(&self, documents: usize) -> Vec<(&'static str, f64)> {
-        let mut each: Vec<_> = self.cpu.iter().map(|(name, ms)| (*name, ms / documents as f64)).collect();
-        each.push(("all", each.iter().map(|(_, ms)| ms).sum()));
-        each
+        with_all(self.cpu.iter().map(|(name, ms)| (*name, ms / documents as f64)).collect())
     }
+
+    /// Megabytes that each gave to the disk for each document, and all.
+    pub(crate) fn written_mb(&self, documents: usize) -> Vec<(&'static str, f64)> {
+        with_all(self.written.iter().map(|(name, bytes)| (*name, bytes / 1e6 / documents as f64)).collect())
+    }
+}
+
+/// With their sum.
+pub(crate) fn with_all(mut each: Vec<(&'static str, f64)>) -> Vec<(&'static str, f64)> {
+    each.push(("all", each.iter().map(|(_, figure)| figure).sum()));
+    each
+}
+
+/// `write_bytes` of a process: pages that it made dirty.
+fn written(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|n| n.parse().ok()).unwrap_or_default()
 }
 
 /// User and system time of this process, ms (in steps of 10).

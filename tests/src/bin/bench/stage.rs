@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use tests::site::letter;
@@ -13,6 +14,8 @@ pub(crate) type Digest = [u8; 32];
 pub(crate) struct Unit {
     /// Names with the digest of what is in them, the DI last.
     pub(crate) files: Vec<(String, Digest)>,
+    /// Of all of them together.
+    pub(crate) bytes: usize,
     staged: PathBuf,
 }
 
@@ -31,6 +34,7 @@ impl Unit {
         let attached = format!("{name}_0.bin");
         let (di, roster) = letter(&name, from, to, std::slice::from_ref(&attached), priority);
         let rest = bytes.saturating_sub(di.len() + roster.len()).max(16);
+        let bytes = di.len() + roster.len() + rest;
         let mut files = Vec::new();
         let attachment = noise(number as u64, rest, &fs::File::create(staged.join(&attached)).unwrap());
         files.push((attached, attachment.unwrap()));
@@ -39,7 +43,7 @@ impl Unit {
             fs::write(staged.join(&file), &text).unwrap();
             files.push((file, digest(text.as_bytes())));
         }
-        Self { files, staged: staged.to_owned() }
+        Self { files, bytes, staged: staged.to_owned() }
     }
 
     /// Into the drop folder, the DI last: from then on it is in flight.
@@ -47,6 +51,19 @@ impl Unit {
         for (file, _) in &self.files {
             fs::rename(self.staged.join(file), folder.join(file)).unwrap();
         }
+    }
+
+    /// As [`Unit::drop_into`], but the DI is written in its place and closed; says when that was.
+    pub(crate) fn write_into(&self, folder: &Path) -> Instant {
+        for (file, _) in &self.files {
+            if file.ends_with(".di") {
+                let text = fs::read(self.staged.join(file)).unwrap();
+                fs::write(folder.join(file), text).unwrap();
+            } else {
+                fs::rename(self.staged.join(file), folder.join(file)).unwrap();
+            }
+        }
+        Instant::now()
     }
 }
 

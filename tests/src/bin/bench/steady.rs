@@ -8,16 +8,10 @@ use store::journal::About;
 use crate::check::{self, check};
 use crate::meter::{Line, Meter, percentile};
 use crate::tail::Tail;
-use crate::{Flow, Running, stage};
+use crate::{Flow, Outcome, Running, stage};
 
 /// Without any progress for so long the rest counts as lost.
 const STALLED: Duration = Duration::from_secs(60);
-
-pub(crate) struct Outcome {
-    pub(crate) line: Line,
-    /// Nothing lost, nothing doubled.
-    pub(crate) whole: bool,
-}
 
 pub(crate) fn run(running: &mut Running, flow: &Flow) -> Outcome {
     let Flow { name, count, bytes, in_flight } = flow;
@@ -68,8 +62,10 @@ pub(crate) fn run(running: &mut Running, flow: &Flow) -> Outcome {
         .figure("p99_ms", percentile(&mut times, 0.99), 1)
         .each("cpu_ms", &taken.cpu_per(*count), 2)
         .each("peak_mb", &taken.peak, 1)
+        .each("written_mb", &taken.written_mb(*count), 3)
         .number("lost", lost)
         .number("doubled", doubled)
         .figure("harness_cpu_ms", taken.own / *count as f64, 2);
-    Outcome { line, whole: lost + doubled == 0 }
+    let cpu_ms = taken.cpu.iter().map(|(_, ms)| ms).sum();
+    Outcome { line, seconds: taken.seconds, cpu_ms, lost, doubled }
 }
