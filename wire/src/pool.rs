@@ -58,9 +58,13 @@ impl Lot {
         None
     }
 
+    fn forget(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn close(&self) {
         self.slots.close();
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.forget();
     }
 }
 
@@ -87,7 +91,7 @@ impl Pool {
                 .await
                 .map_err(|_| Error::Stalled("connecting"))??,
         };
-        let place = Place { pool: self.clone(), lane, _permit: permit };
+        let place = Place { pool: self.clone(), lane, given_back: false, _permit: permit };
         let lease = Lease::new(stream, Home::Pool(place));
         Ok(Exchange::new(Io::Tcp(lease), self.dial.timing.progress, false))
     }
@@ -126,12 +130,24 @@ impl std::fmt::Debug for Pool {
 pub(crate) struct Place {
     pool: Arc<Pool>,
     lane: Lane,
+    given_back: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Place {
-    pub(crate) fn give_back(self, stream: Stream) {
+    pub(crate) fn give_back(mut self, stream: Stream) {
+        self.given_back = true;
         self.pool.lot(self.lane).put(stream);
+    }
+}
+
+impl Drop for Place {
+    /// A turn that ended badly: its connection is closed, and those that lie idle went the same way. Each of them would
+    /// cost another deadline before it is known to be dead, a new one costs a handshake.
+    fn drop(&mut self) {
+        if !self.given_back {
+            self.pool.work.forget();
+        }
     }
 }
 
