@@ -5,6 +5,7 @@
 # make bench-peer [PEER=path/to/run.sh]    the same beside another product, in turns, and beside the limit
 # make bench-di      how fast a letter is read and judged, in every shape, with xmllint beside it; how much memory it takes
 # make judge-di      10,000 broken documents: our verdict against that of xmllint (MUTANTS=, needs ../shared for the official DTDs)
+# make network ROUNDS=5 [SEED=…]   a bad network, silent partners, a center that misbehaves: many times over
 # make fuzz SECONDS=1200 [TARGETS="parse validate"]   fuzzing, so long for each target (nightly Rust, cargo-fuzz)
 
 CARGO ?= cargo
@@ -72,6 +73,13 @@ bench-di: deps-test
 
 judge-di: deps-test
 	DI_MUTANTS=$(or $(MUTANTS),10000) $(CARGO) test --locked --release -p di-format --test official -- --nocapture
+
+# The short form of it runs with the other tests.
+.PHONY: network
+network: deps-test
+	$(CARGO) build --locked -p node -p center
+	DI_NETWORK_ROUNDS=$(or $(ROUNDS),5) $(if $(SEED),DI_NETWORK_SEED=$(SEED)) \
+	  $(CARGO) test --locked -p tests --test network -- --nocapture
 
 fuzz: deps
 	scripts/fuzz $(or $(SECONDS),60) $(TARGETS)

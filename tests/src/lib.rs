@@ -5,6 +5,8 @@
 //!
 //! - [`world`]: center and nodes in this process, for everything else; [`pki`] makes their keys.
 //!
+//! - [`relay`]: the line between them, as bad as a test wants it; [`settled`]: what must hold when all is over.
+//!
 //! - [`pcscd`]: a private smart card service per test, and [`virtual_card`], the card in its reader.
 //!
 //! The tests themselves are in `tests/`. Nothing depends on this crate.
@@ -13,6 +15,8 @@ use std::path::PathBuf;
 
 pub mod pcscd;
 pub mod pki;
+pub mod relay;
+pub mod settled;
 pub mod site;
 pub mod virtual_card;
 pub mod world;
