@@ -3,6 +3,8 @@
 # make build   di-node and di-center into target/release
 # make bench [CASES="s10k p10k"]   documents per second, latency, CPU and memory per document; nothing lost, nothing doubled
 # make bench-peer [PEER=path/to/run.sh]    the same beside another product, in turns, and beside the limit
+# make bench-sweep [SIZES="100 1000000"]   whether a document costs the same, and a start takes as long, when many are stored
+# make bench-parts   the hot inner parts alone: read, container, seal, frame, store
 # make bench-di      how fast a letter is read and judged, in every shape, with xmllint beside it; how much memory it takes
 # make judge-di      10,000 broken documents: our verdict against that of xmllint (MUTANTS=, needs ../shared for the official DTDs)
 # make network ROUNDS=5 [SEED=…]   a bad network, silent partners, a center that misbehaves: many times over
@@ -46,7 +48,7 @@ doc: deps
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 # Measurements (docs/performance.md). With the right to it, ahead of what else the machine does.
-NICE ?= $(if $(filter 0,$(shell id -u)),nice -n -15)
+NICE ?= scripts/ahead
 
 .PHONY: bench bench-peer bench-sweep bench-parts
 
@@ -67,6 +69,14 @@ bench-peer:
 	@$(MAKE) build
 	$(CARGO) build --locked --release -p tests --bin bench
 	$(NICE) $(RELEASE)/bench $(RELEASE) --peer $(PEER) $(LIMIT) $(if $(PEER_WORK),--work $(PEER_WORK)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BENCH_DIR),--dir $(BENCH_DIR))
+
+bench-sweep: build
+	$(CARGO) build --locked --release -p tests --bin bench
+	$(NICE) $(RELEASE)/bench $(RELEASE) --sizes "$(or $(SIZES),100 1000 10000 100000)" $(if $(BENCH_DIR),--dir $(BENCH_DIR)) sweep
+
+# FILTER= picks, as Criterion does
+bench-parts: deps
+	$(NICE) $(CARGO) bench --locked -p di-format -p envelope -p wire -p store --bench parts -- $(FILTER)
 
 bench-di: deps-test
 	$(CARGO) bench --locked -p di-format --bench speed -- $(if $(QUICK),--quick)

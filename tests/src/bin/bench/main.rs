@@ -20,6 +20,7 @@ mod peer;
 mod single;
 mod stage;
 mod steady;
+mod sweep;
 mod syncs;
 mod tail;
 
@@ -41,6 +42,8 @@ const HELP: &str = "bench BIN-DIR [--softhsm MODULE] [--dir FOLDER] [CASE…]
   big200   an attachment of 200 MB, the limits raised, and eight small letters behind it     big1g  of 1 GB
   idle     nothing to do, for --idle SECONDS (60)
   syncs    how often each process waits for the disk (needs strace)
+  sweep    p10k over so many stored documents (--sizes, 100 to 100,000), and from the start of each program to its answer;
+           takes long and some disk; only when asked for
 
 With --peer RUN.SH LIMIT.SH: ours and the peer in turns, --rounds N of each (2), with the peer's counts; what the two keep
 for the next time goes to --work FOLDER (/var/tmp/di-bench-peer).
@@ -83,13 +86,17 @@ struct Outcome {
     seconds: f64,
     /// Of all processes, for all documents.
     cpu_ms: f64,
+    /// Of each process, for each document, ms.
+    cpu: Vec<(&'static str, f64)>,
+    /// Of each process, MB.
+    peak: Vec<(&'static str, f64)>,
     lost: usize,
     doubled: usize,
 }
 
 impl Outcome {
     fn of(line: Line, lost: usize, doubled: usize) -> Self {
-        Self { line, seconds: 0.0, cpu_ms: 0.0, lost, doubled }
+        Self { line, seconds: 0.0, cpu_ms: 0.0, cpu: Vec::new(), peak: Vec::new(), lost, doubled }
     }
 }
 
@@ -99,6 +106,7 @@ struct Asked {
     dir: PathBuf,
     softhsm: Option<PathBuf>,
     idle: u64,
+    sizes: Vec<u64>,
     cases: Vec<String>,
     peer: Option<Peer>,
 }
@@ -110,6 +118,7 @@ impl Asked {
             dir: "/var/tmp".into(),
             softhsm: None,
             idle: 60,
+            sizes: vec![100, 1_000, 10_000, 100_000],
             cases: Vec::new(),
             peer: None,
         };
@@ -122,6 +131,11 @@ impl Asked {
                 "--idle" => {
                     asked.idle = args.next().and_then(|n| n.parse().ok()).ok_or("--idle: how long?")?
                 }
+                "--sizes" => {
+                    let words = args.next().unwrap_or_default();
+                    let sizes: Result<Vec<u64>, _> = words.split_whitespace().map(str::parse).collect();
+                    asked.sizes = sizes.map_err(|_| "--sizes: numbers, in one word")?;
+                }
                 "--work" => work = args.next().ok_or("--work: which folder?")?.into(),
                 "--rounds" => {
                     rounds = args.next().and_then(|n| n.parse().ok()).ok_or("--rounds: how many?")?
@@ -133,6 +147,7 @@ impl Asked {
                     asked.peer = Some(Peer { run, limit, work: PathBuf::new(), rounds: 0 });
                 }
                 _ if asked.bins.as_os_str().is_empty() => asked.bins = arg.into(),
+                "sweep" => asked.cases.push(arg),
                 _ if ALL.contains(&arg.as_str()) || Flow::of(&arg).is_some() => asked.cases.push(arg),
                 _ => return Err(format!("no such case: {arg}\n\n{HELP}")),
             }
@@ -269,6 +284,7 @@ fn main() -> std::process::ExitCode {
         match case.as_str() {
             "many" => tell(many::run(&dir.path().join(case), &asked, case, 500)),
             "many1000" => tell(many::run(&dir.path().join(case), &asked, case, 1_000)),
+            "sweep" => sweep::run(&dir.path().join(case), &asked, &mut tell),
             "big200" => tell(big::run(&mut special(big::prepare), case, 200_000_000)),
             "big1g" => tell(big::run(&mut special(big::prepare), case, 1_000_000_000)),
             _ => {

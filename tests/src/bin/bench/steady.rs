@@ -67,5 +67,6 @@ pub(crate) fn run(running: &mut Running, flow: &Flow) -> Outcome {
         .number("doubled", doubled)
         .figure("harness_cpu_ms", taken.own / *count as f64, 2);
     let cpu_ms = taken.cpu.iter().map(|(_, ms)| ms).sum();
-    Outcome { line, seconds: taken.seconds, cpu_ms, lost, doubled }
+    let cpu = taken.cpu_per(*count);
+    Outcome { line, seconds: taken.seconds, cpu_ms, cpu, peak: taken.peak, lost, doubled }
 }
