@@ -1,16 +1,20 @@
 //! Who writes into a file right now: one pass over `/proc` for everyone who asks.
 //!
 //! A lease (`F_SETLEASE`) would answer this for one file; it has no safe wrapper, so the open files and the shared
-//! mappings of all processes are looked through. A pass takes milliseconds; whoever asks while one is running shares the
-//! next one, and passes in a row leave the processor alone twice as long as they took. Mappings are looked through only for
+//! mappings of all processes are looked through. A pass takes a millisecond or two; whoever asks while one is running shares
+//! the next one, and passes in a row leave the processor alone several times as long as they took. Mappings are looked through only for
 //! those who have no better sign: a file is reported closed only when its last mapping is gone, too (but not on overlayfs).
 
 use super::place::{FileId, Mark};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, StatxFlags};
+use rustix::io::Errno;
 use std::collections::HashSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::ffi::CStr;
+use std::io::Read;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What can be said about a file.
@@ -43,11 +47,11 @@ struct State {
     next: u64,
     running: bool,
     /// The last finished pass.
-    seen: Seen,
+    seen: Arc<Seen>,
     rest_until: Option<Instant>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Seen {
     pass: u64,
     held: HashSet<FileId>,
@@ -65,14 +69,14 @@ impl Census {
         files.iter().map(|file| seen.about(file)).collect()
     }
 
-    fn pass(&self, files: &[Mark], mappings: bool) -> Seen {
+    fn pass(&self, files: &[Mark], mappings: bool) -> Arc<Seen> {
         let mut state = self.lock();
         state.wanted.extend(files.iter().map(|file| file.file));
         state.mappings |= mappings;
         let mine = state.next;
         loop {
             if state.seen.pass > mine {
-                return state.seen.clone();
+                return Arc::clone(&state.seen);
             }
             if state.running {
                 state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +96,7 @@ impl Census {
             let mut seen = look(&wanted, mappings, Path::new("/proc"));
             seen.pass = pass;
             state = self.lock();
-            state.seen = seen;
+            state.seen = Arc::new(seen);
             state.running = false;
             let now = Instant::now();
             state.rest_until = Some(now + (now - begun).min(LONGEST_REST / REST) * REST);
@@ -120,70 +124,121 @@ impl Seen {
     }
 }
 
-const REST: u32 = 2;
+/// How many times as long as the last pass took the processor is left alone: passes use a fifth of one at most.
+const REST: u32 = 4;
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
 fn look(wanted: &HashSet<FileId>, maps: bool, proc: &Path) -> Seen {
-    let devices: HashSet<u64> = wanted.iter().map(|file| file.device).collect();
     let mut seen = Seen::default();
-    let Ok(processes) = fs::read_dir(proc) else {
+    let Ok(root) = open_folder(CWD, proc) else {
         return Seen { hidden: true, ..seen };
     };
     // with `hidepid` the first process of the system cannot be seen by others
-    seen.hidden = !proc.join("1").exists();
+    seen.hidden = rustix::fs::statat(&root, "1", AtFlags::SYMLINK_NOFOLLOW).is_err();
     let own = std::process::id().to_string();
-    for process in processes.flatten() {
-        let name = process.file_name();
-        let Some(name) = name.to_str().filter(|n| n.bytes().all(|b| b.is_ascii_digit())) else { continue };
+    let (mut names, mut buffer) = (room(), room());
+    let mut processes = RawDir::new(&root, &mut names);
+    while let Some(process) = processes.next() {
+        let Ok(process) = process else {
+            seen.hidden = true;
+            break;
+        };
+        let name = process.file_name().to_str().unwrap_or_default();
         // we never open a file of the drop folder for writing
-        if name == own {
+        if !name.bytes().all(|b| b.is_ascii_digit()) || name == own {
             continue;
         }
-        let path = process.path();
-        let seen_all = descriptors(&path, wanted, &devices, &mut seen.held)
-            && (!maps || mappings(&path, wanted, &mut seen.held));
+        let seen_all = descriptors(&root, name, wanted, &mut seen.held, &mut buffer)
+            && (!maps || mappings(&root, name, wanted, &mut seen.held));
         if !seen_all {
-            closed(&path, &mut seen);
+            closed(&root, name, &mut seen);
         }
     }
     seen
 }
 
+type Room = Vec<MaybeUninit<u8>>;
+
+/// For the names that the system gives at a time.
+fn room() -> Room {
+    vec![MaybeUninit::uninit(); ROOM]
+}
+
+const ROOM: usize = 16 * 1024;
+
+fn open_folder(at: impl AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(at, path, flags, Mode::empty())
+}
+
+fn read(at: impl AsFd, path: &str) -> std::io::Result<Vec<u8>> {
+    let file = rustix::fs::openat(at, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = Vec::new();
+    std::fs::File::from(file).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Looks through open files; false if that is not allowed. A process that ended meanwhile writes no more.
 fn descriptors(
-    process: &Path,
+    proc: &OwnedFd,
+    process: &str,
     wanted: &HashSet<FileId>,
-    devices: &HashSet<u64>,
     held: &mut HashSet<FileId>,
+    buffer: &mut Room,
 ) -> bool {
-    let listing = match fs::read_dir(process.join("fd")) {
-        Ok(listing) => listing,
-        Err(error) => return error.kind() != std::io::ErrorKind::PermissionDenied,
+    let folder = match open_folder(proc, format!("{process}/fd")) {
+        Ok(folder) => folder,
+        Err(error) => return !is_denied(error),
     };
-    for descriptor in listing.flatten() {
-        // this follows the link of the kernel, by file and not by name, and opens nothing
-        let Ok(meta) = fs::metadata(descriptor.path()) else { continue };
-        let file = FileId { device: meta.dev(), inode: meta.ino() };
-        if !devices.contains(&file.device) || !wanted.contains(&file) || held.contains(&file) {
+    let mut listing = RawDir::new(&folder, buffer);
+    while let Some(Ok(descriptor)) = listing.next() {
+        let name = descriptor.file_name();
+        if name.to_bytes().first() == Some(&b'.') {
             continue;
         }
-        let info = process.join("fdinfo").join(descriptor.file_name());
-        if fs::read_to_string(info).is_ok_and(|info| writes(&info)) {
+        let file = match behind(&folder, name) {
+            Ok(file) => file,
+            Err(error) if is_denied(error) => return false,
+            Err(_) => continue,
+        };
+        if !wanted.contains(&file) || held.contains(&file) {
+            continue;
+        }
+        let info = format!("{process}/fdinfo/{}", name.to_string_lossy());
+        if read(proc, &info).is_ok_and(|info| writes(&info)) {
             held.insert(file);
         }
     }
     true
 }
 
+fn is_denied(error: Errno) -> bool {
+    matches!(error, Errno::ACCESS | Errno::PERM)
+}
+
+/// Which file a descriptor is. This follows the link of the kernel, by file and not by name; it opens nothing and asks no
+/// other machine.
+fn behind(folder: &OwnedFd, descriptor: &CStr) -> rustix::io::Result<FileId> {
+    match rustix::fs::statx(folder, descriptor, AtFlags::STATX_DONT_SYNC, StatxFlags::INO) {
+        Ok(stat) => {
+            let device = rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor);
+            Ok(FileId { device, inode: stat.stx_ino })
+        }
+        Err(Errno::NOSYS) => Ok(FileId::of(&rustix::fs::statat(folder, descriptor, AtFlags::empty())?)),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether `flags:` (octal) has O_WRONLY or O_RDWR.
-fn writes(info: &str) -> bool {
+fn writes(info: &[u8]) -> bool {
+    let info = String::from_utf8_lossy(info);
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
     flags.and_then(|f| u64::from_str_radix(f.trim(), 8).ok()).is_some_and(|f| f & 0o3 != 0)
 }
 
 /// Looks through mappings: `start-end rw-s offset major:minor inode path`.
-fn mappings(process: &Path, wanted: &HashSet<FileId>, held: &mut HashSet<FileId>) -> bool {
-    let maps = match fs::read(process.join("maps")) {
+fn mappings(proc: &OwnedFd, process: &str, wanted: &HashSet<FileId>, held: &mut HashSet<FileId>) -> bool {
+    let maps = match read(proc, &format!("{process}/maps")) {
         Ok(maps) => maps,
         Err(error) => return error.kind() != std::io::ErrorKind::PermissionDenied,
     };
@@ -201,13 +256,14 @@ fn mappings(process: &Path, wanted: &HashSet<FileId>, held: &mut HashSet<FileId>
 }
 
 /// Notes whose process it was that could not be looked at.
-fn closed(process: &Path, seen: &mut Seen) {
-    let Ok(meta) = fs::metadata(process) else { return };
-    seen.closed_users.insert(meta.uid());
-    if meta.uid() == 0 {
+fn closed(proc: &OwnedFd, process: &str, seen: &mut Seen) {
+    let Ok(stat) = rustix::fs::statat(proc, process, AtFlags::SYMLINK_NOFOLLOW) else { return };
+    seen.closed_users.insert(stat.st_uid);
+    if stat.st_uid == 0 {
         return;
     }
-    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    let status = read(proc, &format!("{process}/status")).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let mut fields = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         seen.closed_groups.extend(line.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
@@ -220,6 +276,7 @@ fn closed(process: &Path, seen: &mut Seen) {
 mod tests {
     use super::*;
     use crate::intake::place::{Entry, Place};
+    use std::fs;
     use std::io::{BufRead, BufReader, Write};
     use std::process::{Child, Command, Stdio};
 
@@ -272,6 +329,20 @@ mod tests {
             writer.wait().unwrap();
             assert_ne!(census.writers(&[mark(&path)], true), [Writers::Some], "{script}, ended");
         }
+    }
+
+    #[test]
+    fn a_writer_behind_more_descriptors_than_are_read_at_a_time_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.di");
+        fs::write(&path, "x").unwrap();
+        let script = "import os, sys\nmany = [os.dup(0) for _ in range(900)]\nf = open(sys.argv[1], 'ab')\n\
+                      print('ready', flush=True); sys.stdin.read()";
+        let mut writer = child(script, &path);
+        assert!(900 * size_of::<u64>() * 3 > ROOM, "each name takes three words at least");
+        assert_eq!(Census::default().writers(&[mark(&path)], false), [Writers::Some]);
+        drop(writer.stdin.take());
+        writer.wait().unwrap();
     }
 
     #[test]

@@ -30,6 +30,13 @@ pub(super) struct FileId {
     pub(super) inode: u64,
 }
 
+impl FileId {
+    pub(super) fn of(stat: &Stat) -> Self {
+        #[allow(clippy::unnecessary_cast, reason = "widths differ by platform")]
+        Self { device: stat.st_dev as u64, inode: stat.st_ino as u64 }
+    }
+}
+
 impl Mark {
     fn of(stat: &Stat) -> Self {
         // the width and sign of these fields differ between platforms
@@ -39,7 +46,7 @@ impl Mark {
             reason = "widths differ by platform"
         )]
         Self {
-            file: FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 },
+            file: FileId::of(stat),
             size: u64::try_from(stat.st_size).unwrap_or(0),
             modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64),
             changed: (stat.st_ctime as i64, stat.st_ctime_nsec as u64),
