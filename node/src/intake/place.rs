@@ -139,13 +139,19 @@ impl Place {
 
     /// The names in this folder without `.` and `..`, with their kind where the file system tells it.
     pub(super) fn list(&self) -> io::Result<Vec<(OsString, FileType)>> {
+        self.find(|_| true)
+    }
+
+    /// Of [`Place::list`], the names that are wanted.
+    pub(super) fn find(&self, wanted: impl Fn(&OsStr) -> bool) -> io::Result<Vec<(OsString, FileType)>> {
         let mut out = Vec::new();
         for entry in Dir::read_from(&self.fd)? {
             let entry = entry?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes()).to_owned();
-            if name == "." || name == ".." {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." || !wanted(name) {
                 continue;
             }
+            let name = name.to_owned();
             let kind = match entry.file_type() {
                 FileType::Unknown => match self.look(&name)? {
                     Some(Entry::File(_)) => FileType::RegularFile,

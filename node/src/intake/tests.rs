@@ -391,6 +391,46 @@ fn a_file_that_a_waiting_letter_names_stays() {
 }
 
 #[test]
+fn a_letter_that_no_event_told_of_is_found_before_an_original_goes() {
+    let desk = Desk::idle(0);
+    let (drop, work) =
+        (open("drop", &desk.config.folders.drop).unwrap(), open("work", &desk.config.folders.work).unwrap());
+    let shared = Shared {
+        store: desk.store.clone(),
+        wake: Arc::default(),
+        desk: bench(&work),
+        census: census::Census::default(),
+        jobs: Mutex::new(mpsc::channel().1),
+    };
+    let hour = Duration::from_secs(3600);
+    let times = Times { settle: Duration::ZERO, scan_every: hour, patience: hour };
+    let (jobs, tell) = (mpsc::channel().0, mpsc::channel().0);
+    let mut watch =
+        Watch::new(desk.config.folders.drop.clone(), 8 << 20, times, Arc::new(shared), jobs, tell);
+    // nothing is scanned and no event is heard: only the removal itself can find the second letter
+    watch.open().unwrap();
+    desk.put("shared.pdf", "shared");
+    let Ok(Some(Entry::File(mark))) = drop.look(OsStr::new("shared.pdf")) else { panic!("no file") };
+    let part = unit::Part {
+        below: None,
+        name: "shared.pdf".into(),
+        called: "shared.pdf".into(),
+        role: "attachment",
+        mark,
+    };
+    let files = vec![claim::Original::of(&part)];
+    let origin = Origin { folder: None, di: "first.di".into(), files };
+    desk.put("second.di", di(&["SHARED.pdf", "not yet.pdf"]));
+    watch.resume(&origin, Path::new("record.json"));
+    watch.remove_due(Instant::now());
+    assert!(desk.drop("shared.pdf").exists(), "the second letter names it, in other case");
+    std::fs::remove_file(desk.drop("second.di")).unwrap();
+    watch.look_at_due(Instant::now());
+    watch.remove_due(Instant::now() + Duration::from_secs(60));
+    assert!(!desk.drop("shared.pdf").exists());
+}
+
+#[test]
 fn a_new_file_by_an_old_name_is_not_removed() {
     let desk = Desk::new(400);
     desk.put("a.pdf", "first");

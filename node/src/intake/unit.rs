@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where a DI lies: in the drop folder itself or in a sub-folder of it.
@@ -118,44 +118,64 @@ pub(super) enum Search {
     Missing,
 }
 
-type Names = Rc<Vec<(OsString, FileType)>>;
+type Names = Arc<Vec<(OsString, FileType)>>;
 
-/// What the folders hold, read at most once in a round of looks.
+/// What the folders hold, each read at most once in a round of looks, and a large one not in every round.
 #[derive(Debug, Default)]
-pub(super) struct Lists(HashMap<PathBuf, Names>);
+pub(super) struct Lists(HashMap<PathBuf, List>);
+
+#[derive(Debug)]
+struct List {
+    names: Names,
+    good_until: Instant,
+}
 
 impl Lists {
-    fn of(&mut self, place: &Place) -> io::Result<Names> {
-        if let Some(known) = self.0.get(place.path()) {
-            return Ok(Rc::clone(known));
+    fn of(&mut self, place: &Place, now: Instant) -> io::Result<Names> {
+        if let Some(known) = self.0.get(place.path()).filter(|known| now <= known.good_until) {
+            return Ok(Arc::clone(&known.names));
         }
-        let names = Rc::new(place.list()?);
-        self.0.insert(place.path().to_owned(), Rc::clone(&names));
+        self.0.retain(|_, list| now <= list.good_until);
+        let begun = Instant::now();
+        let names = Arc::new(place.list()?);
+        // a name that comes meanwhile makes an event, and its exact name is found without a list
+        let good_until = now + begun.elapsed().min(LONGEST_LIST / LIST_REST) * LIST_REST;
+        self.0.insert(place.path().to_owned(), List { names: Arc::clone(&names), good_until });
         Ok(names)
     }
 }
 
-/// Looks for a named file beside the DI, then in `Attch/`; the exact name first, then one that differs in case only.
-pub(super) fn search(place: &Place, name: &str, role: Role, lists: &mut Lists) -> io::Result<Search> {
+/// Looks for a named file: its exact name beside the DI and in `Attch/`, then one that differs in case only.
+pub(super) fn search(
+    place: &Place,
+    name: &str,
+    role: Role,
+    lists: &mut Lists,
+    now: Instant,
+) -> io::Result<Search> {
     let role = if role == Role::Roster { "sw" } else { "attachment" };
     // nearly always the name is exact: no need to read the folder
+    let found = |below: Option<&OsStr>, mark| {
+        let below = below.map(ToOwned::to_owned);
+        Search::Found(Part { below, name: name.into(), called: name.to_owned(), role, mark })
+    };
     if let Some(Entry::File(mark)) = place.look(OsStr::new(name))? {
-        return Ok(Search::Found(Part {
-            below: None,
-            name: name.into(),
-            called: name.to_owned(),
-            role,
-            mark,
-        }));
+        return Ok(found(None, mark));
     }
-    let names = lists.of(place)?;
+    let usual = OsStr::new("Attch");
+    if let Ok(inside) = place.folder(usual)
+        && let Some(Entry::File(mark)) = inside.look(OsStr::new(name))?
+    {
+        return Ok(found(Some(usual), mark));
+    }
+    let names = lists.of(place, now)?;
     if let Some(part) = pick(place, &names, None, name, role)? {
         return Ok(Search::Found(part));
     }
     for (folder, kind) in names.iter() {
         if *kind == FileType::Directory && is_attachments(folder) {
             let inside = place.folder(folder)?;
-            if let Some(part) = pick(&inside, &lists.of(&inside)?, Some(folder), name, role)? {
+            if let Some(part) = pick(&inside, &lists.of(&inside, now)?, Some(folder), name, role)? {
                 return Ok(Search::Found(part));
             }
         }
@@ -235,12 +255,6 @@ impl Candidate {
         }
     }
 
-    /// Whether it names that file, or may: case does not count.
-    pub(super) fn names(&self, file: &OsStr) -> bool {
-        let file = file.to_string_lossy().to_lowercase();
-        self.named.files.iter().any(|(name, _)| name.to_lowercase() == file)
-    }
-
     /// Waits longer each time, until something happens.
     pub(super) fn later(&mut self, now: Instant) {
         self.next_look = now + self.wait;
@@ -301,3 +315,6 @@ pub(super) enum Judged {
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How many times as long as reading a folder took its list is good.
+const LIST_REST: u32 = 20;
+const LONGEST_LIST: Duration = Duration::from_secs(1);

@@ -1,5 +1,7 @@
 //! The thread that looks: events say where, a scan every so often is the truth, nothing is taken before it is whole.
 
+mod leave;
+
 use super::census::{Census, Writers};
 use super::claim::{Desk, Origin, Original, Setback, record_name};
 use super::place::{Entry, FileId, Mark, Place};
@@ -7,10 +9,12 @@ use super::unit::{
     Candidate, Judged, Key, Lists, Named, Trust, Unit, is_attachments, is_di, is_hidden, search,
 };
 use super::{Error, hex, now as unix_now};
-use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
+use leave::{Leaving, Lying};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use rustix::fs::FileType;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -91,13 +95,6 @@ pub(super) struct Times {
     pub(super) patience: Duration,
 }
 
-/// Originals that go when nobody needs them any more.
-struct Leaving {
-    original: Original,
-    due: Instant,
-    records: Vec<PathBuf>,
-}
-
 pub(super) struct Watch {
     pub(super) path: PathBuf,
     pub(super) di_limit: u64,
@@ -109,9 +106,20 @@ pub(super) struct Watch {
     drop: Option<(Place, FileId)>,
     watcher: Option<RecommendedWatcher>,
     candidates: HashMap<Key, Candidate>,
+    /// When to look at whom, earliest first. What a candidate says counts: an entry that differs is an old one.
+    looks: BinaryHeap<Reverse<(Instant, Key)>>,
+    /// Who names a file: by folder and name in lower case.
+    namers: HashMap<(Option<OsString>, String), HashSet<Key>>,
+    lists: Lists,
     /// Files that were seen closed after writing, or renamed in, and not touched since.
     closed: HashSet<PathBuf>,
-    leaving: HashMap<(Option<OsString>, Option<OsString>, OsString), Leaving>,
+    leaving: HashMap<Lying, Leaving>,
+    /// When to remove what, earliest first; as with `looks`, what `leaving` says counts.
+    removals: BinaryHeap<Reverse<(Instant, Lying)>>,
+    /// Of how many files a record still tells.
+    records: HashMap<PathBuf, usize>,
+    /// Not before: reading a large folder must stay a small share of the work.
+    next_removal: Instant,
     /// Told once, not at every scan.
     told: HashSet<Key>,
     /// Units that cannot be claimed though they are whole, and why: an alarm each, once for each reason.
@@ -128,10 +136,7 @@ impl Watch {
         jobs: Sender<Box<Unit>>,
         tell: Sender<Message>,
     ) -> Self {
-        let (candidates, closed, leaving, told) =
-            (HashMap::new(), HashSet::new(), HashMap::new(), HashSet::new());
-        let next_scan = clock();
-        let (drop, watcher) = (None, None);
+        let now = clock();
         Self {
             path,
             di_limit,
@@ -139,14 +144,20 @@ impl Watch {
             shared,
             jobs,
             tell,
-            drop,
-            watcher,
-            candidates,
-            closed,
-            leaving,
-            told,
+            drop: None,
+            watcher: None,
+            candidates: HashMap::new(),
+            looks: BinaryHeap::new(),
+            namers: HashMap::new(),
+            lists: Lists::default(),
+            closed: HashSet::new(),
+            leaving: HashMap::new(),
+            removals: BinaryHeap::new(),
+            records: HashMap::new(),
+            next_removal: now,
+            told: HashSet::new(),
             stuck: HashMap::new(),
-            next_scan,
+            next_scan: now,
         }
     }
 
@@ -180,9 +191,50 @@ impl Watch {
     }
 
     fn next_wake(&self) -> Instant {
-        let looks = self.candidates.values().filter(|c| !c.claiming).map(|c| c.next_look);
-        let leaving = self.leaving.values().map(|l| l.due);
-        looks.chain(leaving).fold(self.next_scan, Instant::min)
+        let look = self.looks.peek().map(|Reverse((at, _))| *at);
+        let removal = self.removals.peek().map(|Reverse((at, _))| self.next_removal.max(*at));
+        look.into_iter().chain(removal).fold(self.next_scan, Instant::min)
+    }
+
+    /// After every change of what is known of a candidate: when it is looked at.
+    fn plan(&mut self, key: &Key) {
+        if let Some(candidate) = self.candidates.get(key)
+            && !candidate.claiming
+        {
+            self.looks.push(Reverse((candidate.next_look, key.clone())));
+        }
+    }
+
+    /// Remembers a DI as it was read.
+    fn insert(&mut self, key: &Key, mark: Mark, named: Named, now: Instant) {
+        self.note_names(key, &named);
+        self.candidates.insert(key.clone(), Candidate::new(mark, named, now));
+        self.plan(key);
+    }
+
+    fn note_names(&mut self, key: &Key, named: &Named) {
+        for (name, _) in &named.files {
+            let place = (key.folder.clone(), name.to_lowercase());
+            self.namers.entry(place).or_default().insert(key.clone());
+        }
+    }
+
+    fn forget_names(&mut self, key: &Key, named: &Named) {
+        for (name, _) in &named.files {
+            let place = (key.folder.clone(), name.to_lowercase());
+            if let Some(namers) = self.namers.get_mut(&place) {
+                namers.remove(key);
+                if namers.is_empty() {
+                    self.namers.remove(&place);
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some(candidate) = self.candidates.remove(key) {
+            self.forget_names(key, &candidate.named);
+        }
     }
 
     fn hear(&mut self, message: Message) {
@@ -194,7 +246,7 @@ impl Watch {
                 self.watcher = None;
             }
             Message::Claimed(unit, origin, record) => {
-                self.candidates.remove(&unit.key);
+                self.remove(&unit.key);
                 self.stuck.remove(&unit.key);
                 self.closed.remove(&relative(&unit.key));
                 self.leave(&origin, &record);
@@ -209,6 +261,7 @@ impl Watch {
                         candidate.next_look = now + AFTER_FAILURE;
                     }
                 }
+                self.plan(&key);
                 if let Some((label, detail)) = failed
                     && self.stuck.insert(key, label) != Some(label)
                 {
@@ -234,26 +287,33 @@ impl Watch {
 
     /// A hint: where to look again, and whether a file was seen closed.
     fn event(&mut self, event: &notify::Event) {
-        let closed = match event.kind {
-            // looking at files makes such events: they must not make us look
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(true),
-            EventKind::Access(_) => return,
-            EventKind::Modify(ModifyKind::Name(_)) => Some(true),
-            EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(CreateKind::File) => Some(false),
-            _ => None,
+        let (closed, hint) = match event.kind {
+            EventKind::Access(_) => (Some(true), true),
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => (Some(false), false),
+            EventKind::Modify(ModifyKind::Name(_)) => (Some(true), true),
+            // its end will be a reason to look
+            EventKind::Modify(ModifyKind::Data(_)) => (Some(false), false),
+            EventKind::Create(CreateKind::File) => (Some(false), true),
+            _ => (None, true),
         };
         for path in &event.paths {
             let Ok(path) = path.strip_prefix(&self.path) else { continue };
             match closed {
-                Some(true) if self.closed.len() < MOST_CLOSED => {
+                Some(true) => {
+                    // names that nobody ever claimed: those that matter are seen again, or wait for the settle time
+                    if self.closed.len() >= MOST_CLOSED {
+                        self.closed.clear();
+                    }
                     self.closed.insert(path.to_owned());
                 }
-                Some(_) => {
+                Some(false) => {
                     self.closed.remove(path);
                 }
                 None => {}
             }
-            self.hint(path);
+            if hint || path.as_os_str().is_empty() {
+                self.hint(path);
+            }
         }
     }
 
@@ -263,7 +323,7 @@ impl Watch {
         let now = clock();
         match (first, second) {
             (Some(name), None) if is_di(&name) && self.look_up(&name) != Some(Entry::Folder) => {
-                self.touch(Key { folder: None, di: name }, now);
+                self.touch(&Key { folder: None, di: name }, now);
             }
             (Some(name), None) => match self.look_up(&name) {
                 Some(Entry::Folder) if !is_attachments(&name) && !is_hidden(&name) => {
@@ -273,7 +333,7 @@ impl Watch {
             },
             (Some(folder), Some(_)) if is_attachments(&folder) => self.companion_changed(None, path, now),
             (Some(folder), Some(name)) if is_di(&name) && !is_hidden(&folder) => {
-                self.touch(Key { folder: Some(folder), di: name }, now);
+                self.touch(&Key { folder: Some(folder), di: name }, now);
             }
             (Some(folder), Some(_)) => self.companion_changed(Some(&folder), path, now),
             (None, _) => self.next_scan = now,
@@ -287,18 +347,25 @@ impl Watch {
     /// A file changed that may be one that some DI waits for; a folder of attachments stands for all of them.
     fn companion_changed(&mut self, folder: Option<&OsString>, path: &Path, now: Instant) {
         let Some(file) = path.file_name() else { return };
-        let all = is_attachments(file);
-        let here = self.candidates.iter_mut().filter(|(key, c)| key.folder.as_ref() == folder && !c.claiming);
-        for (_, candidate) in here {
-            if !candidate.suspect && (all || candidate.names(file)) {
+        let named: Vec<Key> = if is_attachments(file) {
+            self.candidates.keys().filter(|key| key.folder.as_ref() == folder).cloned().collect()
+        } else {
+            let place = (folder.cloned(), file.to_string_lossy().to_lowercase());
+            self.namers.get(&place).into_iter().flatten().cloned().collect()
+        };
+        for key in named {
+            if let Some(candidate) = self.candidates.get_mut(&key)
+                && !candidate.suspect
+            {
                 candidate.next_look = now;
+                self.plan(&key);
             }
         }
     }
 
     /// Looks at a DI in this round, known before or not.
-    fn touch(&mut self, key: Key, now: Instant) {
-        match self.candidates.get_mut(&key) {
+    fn touch(&mut self, key: &Key, now: Instant) {
+        match self.candidates.get_mut(key) {
             Some(candidate) if candidate.suspect && candidate.next_look > now => {
                 // our own putting back makes an event, too: it must not make us try again at once
                 candidate.next_look = candidate.next_look.min(now + SUSPECT_AGAIN);
@@ -306,15 +373,16 @@ impl Watch {
             Some(candidate) => candidate.next_look = now,
             None => self.meet(key, now),
         }
+        self.plan(key);
     }
 
     /// A DI that was not known.
-    fn meet(&mut self, key: Key, now: Instant) {
-        let Some(place) = self.place_of(&key) else { return };
+    fn meet(&mut self, key: &Key, now: Instant) {
+        let Some(place) = self.place_of(key) else { return };
         match place.look(&key.di) {
             Ok(Some(Entry::File(_))) => {
                 let Ok((named, mark)) = Named::read(&place, &key.di, self.di_limit) else { return };
-                self.candidates.insert(key, Candidate::new(mark, named, now));
+                self.insert(key, mark, named, now);
             }
             Ok(Some(Entry::Other)) if self.told.insert(key.clone()) => {
                 tracing::warn!(drop = key.shown(), "not a regular file: left alone");
@@ -346,7 +414,7 @@ impl Watch {
                     self.scan_folder(&name, now)
                 }
                 FileType::Directory => {}
-                _ if is_di(&name) => self.touch(Key { folder: None, di: name }, now),
+                _ if is_di(&name) => self.touch(&Key { folder: None, di: name }, now),
                 _ => {}
             }
         }
@@ -356,13 +424,13 @@ impl Watch {
         let Some(place) = self.drop.as_ref().and_then(|(root, _)| root.folder(folder).ok()) else { return };
         for (name, kind) in place.list().unwrap_or_default() {
             if is_di(&name) && kind != FileType::Directory {
-                self.touch(Key { folder: Some(folder.clone()), di: name }, now);
+                self.touch(&Key { folder: Some(folder.clone()), di: name }, now);
             }
         }
     }
 
     /// Opens and watches the folder; again if it was replaced.
-    fn open(&mut self) -> std::io::Result<()> {
+    pub(super) fn open(&mut self) -> std::io::Result<()> {
         let meta = std::fs::metadata(&self.path)?;
         let id = {
             use std::os::unix::fs::MetadataExt;
@@ -375,7 +443,9 @@ impl Watch {
         if self.watcher.is_none() {
             let tell = self.tell.clone();
             let made = notify::recommended_watcher(move |event| {
-                let _ = tell.send(Message::Event(event));
+                if matters(&event) {
+                    let _ = tell.send(Message::Event(event));
+                }
             });
             match made.and_then(|mut w| w.watch(&self.path, RecursiveMode::Recursive).map(|()| w)) {
                 Ok(watcher) => self.watcher = Some(watcher),
@@ -388,12 +458,21 @@ impl Watch {
     }
 
     /// One round: every candidate whose time has come, one census for all that need one.
-    fn look_at_due(&mut self, now: Instant) {
-        let due = self.candidates.iter().filter(|(_, c)| !c.claiming && c.next_look <= now);
-        let due: BTreeSet<Key> = due.map(|(key, _)| key.clone()).collect();
-        let mut lists = Lists::default();
-        let mut units: Vec<Unit> =
-            due.into_iter().filter_map(|key| self.look(key, &mut lists, now)).collect();
+    pub(super) fn look_at_due(&mut self, now: Instant) {
+        let mut due = BTreeSet::new();
+        while let Some(Reverse((_, key))) = self.looks.pop_if_due(now) {
+            if self.candidates.get(&key).is_some_and(|c| !c.claiming && c.next_look <= now) {
+                due.insert(key);
+            }
+        }
+        let mut units = Vec::new();
+        for key in due {
+            let unit = self.look(key.clone(), now);
+            if unit.is_none() {
+                self.plan(&key);
+            }
+            units.extend(unit);
+        }
         // those just seen closed are asked about after the rename only, when the answer lasts
         let unsure: Vec<usize> =
             (0..units.len()).filter(|i| units.get(*i).is_some_and(|u| self.is_unsure(u))).collect();
@@ -404,6 +483,7 @@ impl Watch {
                 if let Some(candidate) = self.candidates.get_mut(&unit.key) {
                     candidate.later(now);
                 }
+                self.plan(&unit.key);
             }
         }
         for unit in units {
@@ -437,31 +517,29 @@ impl Watch {
     }
 
     /// Looks at one candidate; gives the unit if it seems whole.
-    fn look(&mut self, key: Key, lists: &mut Lists, now: Instant) -> Option<Unit> {
+    fn look(&mut self, key: Key, now: Instant) -> Option<Unit> {
         let place = self.place_of(&key);
         let seen = place.as_ref().and_then(|place| place.look(&key.di).ok().flatten());
         let (Some(place), Some(Entry::File(mark))) = (place, seen) else {
-            self.candidates.remove(&key);
+            self.remove(&key);
             return None;
         };
-        let di_limit = self.di_limit;
-        let candidate = self.candidates.get_mut(&key)?;
-        if candidate.mark != mark {
-            match Named::read(&place, &key.di, di_limit) {
-                Ok((named, mark)) => {
-                    candidate.named = named;
-                    candidate.mark = mark;
-                    candidate.since = now;
-                }
-                Err(_) => {
-                    candidate.later(now);
-                    return None;
-                }
-            }
+        if self.candidates.get(&key)?.mark != mark {
+            let read = Named::read(&place, &key.di, self.di_limit);
+            let candidate = self.candidates.get_mut(&key)?;
+            let Ok((named, mark)) = read else {
+                candidate.later(now);
+                return None;
+            };
+            (candidate.mark, candidate.since) = (mark, now);
+            let old = std::mem::replace(&mut candidate.named, named.clone());
+            self.forget_names(&key, &old);
+            self.note_names(&key, &named);
         }
-        let files = candidate.named.files.iter();
+        let candidate = self.candidates.get_mut(&key)?;
+        let (files, lists) = (candidate.named.files.iter(), &mut self.lists);
         let found: std::io::Result<_> =
-            files.map(|(name, role)| search(&place, name, *role, lists)).collect();
+            files.map(|(name, role)| search(&place, name, *role, lists, now)).collect();
         let Ok(found) = found else {
             candidate.later(now);
             return None;
@@ -504,97 +582,6 @@ impl Watch {
             |p: &super::unit::Part| closed(&folder.join(p.below.iter().collect::<PathBuf>()).join(&p.name));
         closed(&folder.join(&unit.key.di)) && unit.parts.iter().all(part)
     }
-
-    /// The companions of a recorded unit may go, after a while: the next letter of a series may need them, too.
-    fn leave(&mut self, origin: &Origin, record: &Path) {
-        let due = clock() + self.times.settle;
-        if origin.files.is_empty() {
-            let _ = self.shared.desk.work.remove(record.as_os_str());
-            self.remove_folder(origin.folder.as_ref(), None);
-            return;
-        }
-        for original in &origin.files {
-            let key = (origin.folder.clone(), original.below.clone(), original.name.clone());
-            let fresh = || Leaving { original: original.clone(), due, records: Vec::new() };
-            let leaving = self.leaving.entry(key).or_insert_with(fresh);
-            leaving.original = original.clone();
-            leaving.due = due;
-            leaving.records.push(record.to_owned());
-        }
-    }
-
-    fn remove_due(&mut self, now: Instant) {
-        let due: Vec<_> =
-            self.leaving.iter().filter(|(_, l)| l.due <= now).map(|(key, _)| key.clone()).collect();
-        if due.is_empty() {
-            return;
-        }
-        // what waits or is just being claimed, and what an event did not tell yet
-        let mut needed: HashSet<(Option<OsString>, OsString)> = HashSet::new();
-        for (key, candidate) in &self.candidates {
-            needed.extend(candidate.parts.iter().map(|(part, _)| (key.folder.clone(), part.name.clone())));
-        }
-        let folders: HashSet<Option<OsString>> = due.iter().map(|(folder, ..)| folder.clone()).collect();
-        if self.strangers(&folders) {
-            self.next_scan = now;
-            for key in due {
-                if let Some(leaving) = self.leaving.get_mut(&key) {
-                    leaving.due = now + Duration::from_millis(10);
-                }
-            }
-            return;
-        }
-        for key in due {
-            if needed.contains(&(key.0.clone(), key.2.clone())) {
-                if let Some(leaving) = self.leaving.get_mut(&key) {
-                    leaving.due = now + self.times.settle;
-                }
-                continue;
-            }
-            let Some(leaving) = self.leaving.remove(&key) else { continue };
-            let (folder, below, name) = key;
-            let place = self.place_of(&Key { folder: folder.clone(), di: OsString::new() });
-            let place = match (place, &below) {
-                (Some(place), Some(below)) => place.folder(below).ok(),
-                (place, _) => place,
-            };
-            if let Some(place) = place
-                && let Ok(Some(Entry::File(mark))) = place.look(&name)
-                && leaving.original.is(&mark)
-                && let Err(error) = place.remove(&name)
-            {
-                tracing::warn!(%error, file = %name.display(), "a file that was taken cannot be removed from the drop folder");
-            }
-            self.remove_folder(folder.as_ref(), below.as_ref());
-            for record in leaving.records {
-                if !self.leaving.values().any(|l| l.records.contains(&record)) {
-                    let _ = self.shared.desk.work.remove(record.as_os_str());
-                }
-            }
-        }
-    }
-
-    /// Whether a DI lies there that was not looked at yet.
-    fn strangers(&self, folders: &HashSet<Option<OsString>>) -> bool {
-        folders.iter().any(|folder| {
-            let Some(place) = self.place_of(&Key { folder: folder.clone(), di: OsString::new() }) else {
-                return false;
-            };
-            place.list().unwrap_or_default().into_iter().any(|(di, kind)| {
-                let key = Key { folder: folder.clone(), di };
-                kind == FileType::RegularFile && is_di(&key.di) && !self.candidates.contains_key(&key)
-            })
-        })
-    }
-
-    /// Folders that became empty go; the `Attch` of the drop folder itself stays.
-    fn remove_folder(&self, folder: Option<&OsString>, below: Option<&OsString>) {
-        let (Some((root, _)), Some(folder)) = (&self.drop, folder) else { return };
-        if let (Some(below), Ok(place)) = (below, root.folder(folder)) {
-            place.remove_folder(below);
-        }
-        root.remove_folder(folder);
-    }
 }
 
 impl Origin {
@@ -610,6 +597,33 @@ impl Origin {
 
 fn relative(key: &Key) -> PathBuf {
     key.folder.iter().chain(std::iter::once(&key.di)).collect()
+}
+
+/// Whether something happened that can change what is known. Our own reading makes events, too, and most events are of
+/// that kind: they must not wake anybody. A file that is gone is missed when it is looked for.
+fn matters(event: &notify::Result<notify::Event>) -> bool {
+    let Ok(event) = event else { return true };
+    event.need_rescan()
+        || match event.kind {
+            EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
+            EventKind::Remove(removed) => removed != RemoveKind::File,
+            // each half was told by itself
+            EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => false,
+            _ => true,
+        }
+}
+
+/// A queue by time.
+trait Due<T> {
+    /// The earliest, if its time has come.
+    fn pop_if_due(&mut self, now: Instant) -> Option<Reverse<(Instant, T)>>;
+}
+
+impl<T: Ord> Due<T> for BinaryHeap<Reverse<(Instant, T)>> {
+    fn pop_if_due(&mut self, now: Instant) -> Option<Reverse<(Instant, T)>> {
+        let due = self.peek().is_some_and(|Reverse((at, _))| *at <= now);
+        if due { self.pop() } else { None }
+    }
 }
 
 /// The monotonic clock of this thread.
