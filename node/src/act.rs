@@ -54,6 +54,8 @@ pub struct Tools {
     pub cores: Arc<Semaphore>,
     /// Rung when there is something new to decide.
     pub wake: Arc<Notify>,
+    /// Rung when a unit was claimed.
+    pub claimed: Arc<Notify>,
     /// Cancelled when the node stops and waits no longer: an act is then given up, and that is recorded.
     pub cut: CancellationToken,
     /// Unix milliseconds; the loop's clock.

@@ -6,7 +6,7 @@
 //!   operation; [`ask`] holds the requests.
 //!
 //! A `Watch` is pending at the center all the time. What it answers turns [`News`] counters; whoever has asked and stored
-//! what was new says so with [`Link::seen`], and the next watch goes on from there.
+//! what was new says so with [`Link::stored`], and the next watch goes on from there.
 //!
 //! On disk: `state/session` (mode 0600), the session key and the card's statement, worth nothing after twelve hours.
 
@@ -258,10 +258,20 @@ impl Link {
         self.inner.news.subscribe()
     }
 
-    /// Says up to where everything has been asked and stored. Call it after each news, also if nothing was new; on a new
-    /// epoch with the cursors of that epoch.
+    /// Says up to where everything has been asked and stored: at a new epoch, the cursors of that epoch.
     pub fn seen(&self, cursors: Cursors) {
         self.inner.cursors.send_replace(cursors);
+    }
+
+    /// Up to where everything has been asked and stored, as far as it was said.
+    #[must_use]
+    pub fn cursors(&self) -> Cursors {
+        *self.inner.cursors.borrow()
+    }
+
+    /// Says that everything of a kind up to some number has been stored. Call it also if nothing was new.
+    pub fn stored(&self, change: impl FnOnce(&mut Cursors)) {
+        self.inner.cursors.send_modify(change);
     }
 
     /// Connects now instead of after the pause.

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::act::{Tools, answer};
 use crate::flow::{Act, DEATHS, Facts, Why, inbound, outbound};
-use crate::link::{Cursors, LinkState};
+use crate::link::{Cursors, LinkState, News};
 use job::{Done, Work};
 use lane::Lane;
 use pump::Pumps;
@@ -57,16 +57,19 @@ const BUSY: Duration = Duration::from_millis(200);
 /// Looked at at least so often, whatever was (not) reported.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// What there is to look at again.
+/// What there is to look at again in the store. What a job has done is flagged by the job; what waits for a place, by its
+/// lane; so that nothing is looked for that cannot be there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Dirty {
-    documents: bool,
-    parts: bool,
-    inbound: bool,
-    answers: bool,
-    reports: bool,
-    deliveries: bool,
-    notes: bool,
+    pub(crate) documents: bool,
+    pub(crate) parts: bool,
+    pub(crate) inbound: bool,
+    pub(crate) answers: bool,
+    pub(crate) reports: bool,
+    pub(crate) deliveries: bool,
+    pub(crate) notes: bool,
+    /// Notes that somebody waits for.
+    pub(crate) urgent: bool,
 }
 
 impl Dirty {
@@ -78,6 +81,19 @@ impl Dirty {
         reports: true,
         deliveries: true,
         notes: true,
+        urgent: true,
+    };
+
+    /// A unit was claimed; it may be held.
+    const CLAIMED: Self = Self {
+        documents: true,
+        parts: false,
+        inbound: false,
+        answers: false,
+        reports: false,
+        deliveries: false,
+        notes: true,
+        urgent: true,
     };
 
     const fn add(&mut self, other: Self) {
@@ -88,6 +104,7 @@ impl Dirty {
         self.reports |= other.reports;
         self.deliveries |= other.deliveries;
         self.notes |= other.notes;
+        self.urgent |= other.urgent;
     }
 }
 
@@ -101,6 +118,8 @@ pub(crate) struct Run {
     lanes: [Lane; 3],
     busy: HashSet<Target>,
     reporting: HashSet<i64>,
+    /// There are more than are reported at a time.
+    more_reports: bool,
     signing: bool,
     delivering: bool,
     noting: bool,
@@ -109,6 +128,10 @@ pub(crate) struct Run {
     notes_not_before: i64,
     /// To be looked at again then, although no row says so.
     soon: Option<i64>,
+    /// When the next row becomes due, as far as it was looked up.
+    next_due: Option<Option<i64>>,
+    /// The counters up to which news was asked for.
+    asked: News,
     /// When the certificates' ends are looked at next; `None` while that runs.
     validity: Option<i64>,
     /// A row that the process died in twice runs alone, so that no neighbour is suspected with it.
@@ -144,12 +167,15 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
         lanes: [Lane::new(each), Lane::new(each), Lane::new(each)],
         busy: HashSet::new(),
         reporting: HashSet::new(),
+        more_reports: false,
         signing: false,
         delivering: false,
         noting: false,
         notes_after: 0,
         notes_not_before: 0,
         soon: None,
+        next_due: None,
+        asked: News::default(),
         validity: Some(0),
         alone: false,
         quiet: false,
@@ -182,7 +208,8 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
                     run.ended(&end).await;
                 }
             }
-            () = run.tools.wake.notified() => run.dirty = Dirty::ALL,
+            () = run.tools.wake.notified() => run.all(),
+            () = run.tools.claimed.notified() => run.dirty.add(Dirty::CLAIMED),
             Ok(()) = state.changed() => {
                 let now_so = state.borrow_and_update().clone();
                 run.link_changed(&now_so).await;
@@ -202,11 +229,12 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
                 run.wake(&[Why::Trust, Why::Certificate]).await;
             }
             Ok(()) = news.changed() => {
-                let _ = news.borrow_and_update();
-                run.pumps.want_news();
+                let now_so = *news.borrow_and_update();
+                run.pumps.want_news(run.asked, now_so);
+                run.asked = now_so;
             }
             () = tokio::time::sleep(sleep) => {
-                run.dirty = Dirty::ALL;
+                run.all();
                 run.soon = run.soon.filter(|soon| *soon > now());
             }
             Some(_) = run.jobs.join_next() => {}
@@ -233,6 +261,12 @@ fn labels(whys: &[Why]) -> Vec<String> {
 }
 
 impl Run {
+    /// Everything is looked at again.
+    const fn all(&mut self) {
+        self.dirty = Dirty::ALL;
+        self.next_due = None;
+    }
+
     /// Lets jobs end; then cuts them off, which they record, so that no stop looks like a death.
     async fn end(mut self) {
         self.facts.send_modify(|facts| facts.stopping = true);
@@ -295,7 +329,7 @@ impl Run {
         let labels = labels(whys);
         match self.tools.store.wake(labels, now()).await {
             Ok(0) => {}
-            Ok(_) => self.dirty = Dirty::ALL,
+            Ok(_) => self.all(),
             Err(error) => tracing::error!(%error, "what waits could not be woken"),
         }
     }
@@ -324,7 +358,7 @@ impl Run {
             Err(error) => tracing::error!(%error, "the center's epoch could not be recorded"),
         }
         self.wake(&[Why::Link, Why::Trust, Why::Clock, Why::Permission]).await;
-        self.dirty = Dirty::ALL;
+        self.all();
     }
 
     /// Decides and begins everything that can be begun now.
@@ -336,7 +370,7 @@ impl Run {
         }
         if self.quiet && self.jobs.is_empty() {
             self.quiet = false;
-            self.dirty = Dirty::ALL;
+            self.all();
         }
         if self.alone || self.quiet {
             return;
@@ -361,11 +395,12 @@ impl Run {
         if dirty.deliveries {
             failed |= self.deliveries().is_err();
         }
-        if dirty.notes {
+        if dirty.notes || dirty.urgent {
             let all = self.notes_after <= facts.now;
-            let may = self.notes_not_before <= facts.now;
-            failed |= may && self.notes(all).is_err();
+            let may = self.notes_not_before <= facts.now && !self.noting;
+            failed |= may && (all || dirty.urgent) && self.notes(all).is_err();
             self.dirty.notes |= !all || !may;
+            self.dirty.urgent |= dirty.urgent && !may;
         }
         if self.validity.is_some_and(|at| at <= facts.now) {
             self.validity = None;
@@ -385,16 +420,27 @@ impl Run {
     /// Begins due rows of a lane while it has room.
     fn fill(&mut self, which: usize, facts: &Facts) -> Result<(), store::Error> {
         loop {
-            let Some(lane) = self.lanes.get(which) else { return Ok(()) };
-            let Some(at_most) = lane.room() else { return Ok(()) };
+            let Some(lane) = self.lanes.get_mut(which) else { return Ok(()) };
+            let Some(at_most) = lane.room() else {
+                lane.more = true;
+                return Ok(());
+            };
+            // Those that are too large for the places left are not in the answer.
+            lane.more = at_most.is_some();
             let take = Take { now: facts.now, limit: lane.look_at(), at_most };
             let candidates = self.candidates(which, take, facts)?;
             let (seen, mut begun) = (candidates.len(), 0);
             for candidate in candidates {
                 let Some(lane) = self.lanes.get_mut(which) else { return Ok(()) };
                 match lane.room() {
-                    None => return Ok(()),
-                    Some(Some(most)) if candidate.size > most => continue,
+                    None => {
+                        lane.more = true;
+                        return Ok(());
+                    }
+                    Some(Some(most)) if candidate.size > most => {
+                        lane.more = true;
+                        continue;
+                    }
                     Some(_) => {}
                 }
                 if self.may_begin(&candidate) {
@@ -472,27 +518,33 @@ impl Run {
 
     fn answers(&mut self, facts: &Facts) -> Result<(), store::Error> {
         if self.signing {
+            // With what has come until that signature is made.
+            self.dirty.answers = true;
             return Ok(());
         }
         let waiting = self.tools.store.to_answer(u32::try_from(answer::MOST).unwrap_or(u32::MAX))?;
         let many = inbound::answers(waiting.len(), self.signing, answer::MOST, facts);
         if many > 0 {
             self.signing = true;
+            self.dirty.answers = many >= answer::MOST;
             self.spawn(Work::Answers(waiting.into_iter().take(many).collect()));
         }
         Ok(())
     }
 
     fn reports(&mut self) -> Result<(), store::Error> {
-        if self.reporting.len() >= REPORTS {
-            return Ok(());
-        }
-        let room = u32::try_from(REPORTS).unwrap_or(u32::MAX);
+        // Those that are being reported are still in the answer.
+        let room = u32::try_from(REPORTS + 1).unwrap_or(u32::MAX);
         for receipt in self.tools.store.to_report(room)? {
-            if self.reporting.len() < REPORTS && self.reporting.insert(receipt.id) {
+            if self.reporting.len() >= REPORTS {
+                self.more_reports = true;
+                return Ok(());
+            }
+            if self.reporting.insert(receipt.id) {
                 self.spawn(Work::Report(Box::new(receipt)));
             }
         }
+        self.more_reports = false;
         Ok(())
     }
 
@@ -566,13 +618,20 @@ impl Run {
         match &end.ticket {
             job::Ticket::Row(target) => {
                 self.busy.remove(target);
-                self.alone = false;
-                for lane in &mut self.lanes {
-                    lane.leave(*target);
+                if std::mem::take(&mut self.alone) {
+                    // The others waited for it.
+                    self.all();
                 }
+                let [documents, parts, inbound] = &mut self.lanes;
+                self.dirty.documents |= documents.leave(*target);
+                self.dirty.parts |= parts.leave(*target);
+                self.dirty.inbound |= inbound.leave(*target);
             }
             job::Ticket::Answers => self.signing = false,
-            job::Ticket::Report(id) => drop(self.reporting.remove(id)),
+            job::Ticket::Report(id) => {
+                self.reporting.remove(id);
+                self.dirty.reports |= self.more_reports && !end.failed;
+            }
             job::Ticket::Deliver => self.delivering = false,
             job::Ticket::Notes => {
                 self.noting = false;
@@ -584,7 +643,10 @@ impl Run {
             job::Ticket::Validity => self.validity = Some(now() + self.until_validity(end.failed)),
             job::Ticket::Pump(kind) => self.pumps.ended(*kind, end.failed, now()),
         }
-        self.dirty.add(end.dirty());
+        self.dirty.add(end.dirty);
+        if end.failed {
+            self.next_due = None;
+        }
         for why in &end.away {
             let desk = self.tools.card.as_ref().filter(|_| *why == Why::Key);
             let until = desk.map_or_else(|| now() + away_for(*why), |card| self.card_away(card));
@@ -611,13 +673,14 @@ impl Run {
     }
 
     /// Until the next due time, the next probe, or the regular look.
-    fn until_due(&self) -> Duration {
+    fn until_due(&mut self) -> Duration {
         let now = now();
         if !self.busy.is_empty() {
             // Soon enough: every job that ends has its lane looked at, what has become due included.
             return BUSY;
         }
-        let due = self.tools.store.next_due().ok().flatten();
+        let store = &self.tools.store;
+        let due = *self.next_due.get_or_insert_with(|| store.next_due().ok().flatten());
         let probe = self.away.values().copied().min();
         let notes = self.dirty.notes.then_some(self.notes_after.max(self.notes_not_before));
         let next =

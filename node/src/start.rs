@@ -63,6 +63,7 @@ pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Err
     let link = Link::start(&config, &parts, cursors, now, stop_link.clone())
         .map_err(|error| part("link", error.label().to_owned(), Class::Permanent, error))?;
     let wake = Arc::new(Notify::new());
+    let claimed = Arc::new(Notify::new());
     let socket = api::Socket::bind(&config.api.socket)
         .map_err(|error| part("local interface", error.label().to_owned(), Class::Retry, error))?;
     let local = local(&config, &store, &link, &wake, card.clone());
@@ -77,6 +78,7 @@ pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Err
         card: card.clone(),
         cores: Arc::new(Semaphore::new(cores)),
         wake: Arc::clone(&wake),
+        claimed: Arc::clone(&claimed),
         cut: CancellationToken::new(),
         clock: now,
     };
@@ -89,8 +91,8 @@ pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Err
     let intake = if config.receive_only {
         None
     } else {
-        let (config, store, wake) = (Arc::clone(&config), store.clone(), Arc::clone(&wake));
-        let started = tokio::task::spawn_blocking(move || Intake::start(&config, store, wake)).await;
+        let (config, store) = (Arc::clone(&config), store.clone());
+        let started = tokio::task::spawn_blocking(move || Intake::start(&config, store, claimed)).await;
         let started = started.map_err(|error| part("intake", "internal-panic", Class::Retry, error))?;
         Some(started.map_err(|error| part("intake", error.label(), Class::Retry, error))?)
     };

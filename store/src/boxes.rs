@@ -8,7 +8,7 @@ use crate::journal::{self, Entry};
 pub use crate::meta::Announcement;
 use crate::outbound::{self, Container, DocumentRow, File, Hint, LineRow, PartRow};
 use crate::state::{Inbound, Line, Verdict, Word};
-use crate::{DocumentId, Error, Store, rows, unsigned};
+use crate::{Digest, DocumentId, Error, Store, rows, unsigned};
 
 /// Which rows of a box. The default is the newest hundred.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,21 @@ pub struct OutboxRow {
     pub first_recipient: String,
     /// How many names match no line (可能為紙本).
     pub hints: u32,
+}
+
+/// What was sealed to a recipient in a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedTo {
+    /// The document's sender code.
+    pub sender: String,
+    /// SHA-256 of the manifest.
+    pub manifest: Digest,
+    /// SHA-256 of the signature.
+    pub signature: Digest,
+    /// SHA-256 of the sealed bytes.
+    pub sealed: Digest,
+    /// SHA-256 of the certificate that the recipient's present part is sealed to.
+    pub certificate: Digest,
 }
 
 /// One document with everything.
@@ -250,8 +265,7 @@ impl Store {
         self.read("reading a received document", |conn| {
             let sql = format!("SELECT {} FROM inbound i WHERE i.id = ?1", rows::INBOUND);
             let Some(mut inbound) = list(conn, &sql, [id], rows::inbound_row)?.pop() else { return Ok(None) };
-            let center = "SELECT r.bytes FROM inbound i JOIN receipt r ON r.id = i.center_receipt WHERE i.id = ?1";
-            inbound.offer.receipt = conn.prepare_cached(center)?.query_row([id], |r| r.get(0))?;
+            inbound.offer.receipt = center_receipt(conn, id)?;
             let files =
                 "SELECT name, role, size, sha256, crc32 FROM inbound_content WHERE owner = ?1 ORDER BY position";
             Ok(Some(Incoming {
@@ -260,6 +274,59 @@ impl Store {
                 journal: journal::of_inbound(conn, id)?,
                 inbound,
             }))
+        })
+    }
+
+    /// One received document without what hangs on it, but with `offer.receipt`; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of reading the database.
+    pub fn inbound_row(&self, id: i64) -> Result<Option<InboundRow>, Error> {
+        self.read("reading a received document", |conn| {
+            let sql = format!("SELECT {} FROM inbound i WHERE i.id = ?1", rows::INBOUND);
+            let Some(mut row) = list(conn, &sql, [id], rows::inbound_row)?.pop() else { return Ok(None) };
+            row.offer.receipt = center_receipt(conn, id)?;
+            Ok(Some(row))
+        })
+    }
+
+    /// The files of a document that we send, the DI first.
+    ///
+    /// # Errors
+    /// Those of reading the database.
+    pub fn files(&self, document: DocumentId) -> Result<Vec<File>, Error> {
+        let sql = "SELECT f.name, f.role, f.size, f.sha256, f.crc32 FROM document_file f JOIN document d ON d.key = f.owner
+                   WHERE d.id = ?1 ORDER BY f.position";
+        self.read("reading files", |conn| list(conn, sql, [document], rows::file_row))
+    }
+
+    /// What was sealed to a recipient in a round: what its receipt must speak of. `None` if it was not.
+    ///
+    /// # Errors
+    /// Those of reading the database.
+    pub fn sealed_to(
+        &self,
+        document: DocumentId,
+        recipient: &str,
+        round: u16,
+    ) -> Result<Option<SealedTo>, Error> {
+        let sql = "SELECT d.sender, c.manifest, c.signature, p.sealed, l.certificate
+                   FROM line l JOIN document d ON d.key = l.doc JOIN part p ON p.doc = l.doc AND p.round = ?3
+                   JOIN container c ON c.doc = p.doc AND c.variant = p.variant
+                   WHERE d.id = ?1 AND l.recipient = ?2
+                     AND CASE WHEN l.round = p.round THEN p.id = l.part
+                         ELSE instr(' ' || replace(p.addressees, '-', '') || ' ', ' ' || ?2 || ' ') > 0 END";
+        self.read("reading what was sealed", |conn| {
+            let row = |r: &Row<'_>| {
+                Ok(SealedTo {
+                    sender: r.get(0)?,
+                    manifest: r.get(1)?,
+                    signature: r.get(2)?,
+                    sealed: r.get(3)?,
+                    certificate: r.get(4)?,
+                })
+            };
+            Ok(list(conn, sql, params![document, recipient, round], row)?.pop())
         })
     }
 
@@ -436,6 +503,12 @@ fn outbox_row(conn: &Connection, document: DocumentRow) -> Result<OutboxRow, Err
 fn receipt(conn: &Connection, id: i64) -> Result<Option<ReceiptRow>, Error> {
     let sql = format!("SELECT {} FROM receipt WHERE id = ?1", rows::RECEIPT);
     Ok(list(conn, &sql, [id], rows::receipt_row)?.pop())
+}
+
+/// The center's receipt that came with the offer.
+fn center_receipt(conn: &Connection, id: i64) -> Result<Vec<u8>, Error> {
+    let sql = "SELECT r.bytes FROM inbound i JOIN receipt r ON r.id = i.center_receipt WHERE i.id = ?1";
+    Ok(conn.prepare_cached(sql)?.query_row([id], |r| r.get(0))?)
 }
 
 fn container_row(r: &Row<'_>) -> rusqlite::Result<Container> {

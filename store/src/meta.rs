@@ -115,6 +115,19 @@ impl Store {
         })
     }
 
+    /// Sets several small values of the caller's in one step, as [`Self::set_meta`] does one.
+    pub fn set_metas(&self, values: Vec<(String, Vec<u8>)>) -> Ticket<()> {
+        self.write("set-metas", move |ledger| {
+            for (key, value) in &values {
+                if key.starts_with("store.") {
+                    return Err(Error::Bad("this key is the store's own"));
+                }
+                set(ledger, key, value)?;
+            }
+            Ok(())
+        })
+    }
+
     /// A value set before.
     ///
     /// # Errors

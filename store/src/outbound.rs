@@ -135,6 +135,8 @@ pub struct Hint {
 pub struct Sealing {
     /// Which document; it must be [`Document::Claimed`].
     pub document: DocumentId,
+    /// What it says of itself, if that was not recorded before by [`Store::described`](crate::Store::described).
+    pub about: Option<About>,
     /// Its containers.
     pub containers: Vec<Container>,
     /// Its parts of round 0; each names a container.

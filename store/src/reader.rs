@@ -37,13 +37,26 @@ impl Readers {
             }
         };
         drop(free);
-        let result = conn
-            .unchecked_transaction()
-            .map_err(Error::from)
-            .and_then(|tx| query(&tx))
-            .map_err(|e| e.in_operation(during));
+        let result = in_snapshot(&conn, query).map_err(|e| e.in_operation(during));
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         self.returned.notify_one();
         result
     }
+}
+
+/// Within one transaction. Its two statements are prepared once: to parse them anew each time would cost as much as most
+/// of the reads.
+fn in_snapshot<T>(
+    conn: &Connection,
+    query: impl FnOnce(&Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let run = |sql: &str| -> Result<(), Error> { Ok(conn.prepare_cached(sql)?.execute([]).map(drop)?) };
+    run("BEGIN DEFERRED")?;
+    let result = query(conn);
+    let ended = run("COMMIT");
+    if ended.is_err() {
+        // a reader has nothing to lose
+        let _ = run("ROLLBACK");
+    }
+    result.and_then(|value| ended.map(|()| value))
 }

@@ -166,8 +166,18 @@ impl Ledger {
         let before = self.head;
         let mut replies = Vec::with_capacity(group.len());
         let mut outcome = self.run_sql("BEGIN IMMEDIATE");
+        let alone = group.len() == 1;
         for job in group {
-            if outcome.is_ok() {
+            if alone && outcome.is_ok() {
+                // it has no neighbour to be kept apart from: the transaction is its savepoint
+                let (done, reply) = job(Ok(&mut *self));
+                replies.push(reply);
+                if done.is_err() {
+                    self.head = before;
+                    let undone = if self.conn.is_autocommit() { Ok(()) } else { self.run_sql("ROLLBACK") };
+                    return (replies, undone);
+                }
+            } else if outcome.is_ok() {
                 outcome = self.guarded(job, &mut replies);
             } else {
                 replies.push(job(outcome.clone().map(|()| &mut *self)).1);

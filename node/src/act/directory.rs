@@ -30,6 +30,8 @@ pub const OWN_KEY: &str = "own-entry-other-key";
 const SURE: i64 = 3_600_000;
 /// How long an answer of the directory is used without asking again.
 const FRESH: i64 = 60 * 1_000;
+/// So many certificates are kept in memory; about 4 kB each.
+const REMEMBERED: usize = 1_024;
 
 /// What is known of a mailbox.
 #[derive(Debug, Clone)]
@@ -77,6 +79,25 @@ pub struct Directory {
     known: Arc<Mutex<HashMap<String, Known>>>,
     /// The chain of our own signing certificate as it was found last.
     own: Arc<Mutex<Vec<Certificate>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// Of what is kept in the store, that which was used last.
+#[derive(Default)]
+struct Kept {
+    certificates: HashMap<envelope::Digest, Certificate>,
+    /// Which one a recipient has.
+    of: HashMap<String, envelope::Digest>,
+}
+
+impl Kept {
+    fn put(&mut self, code: &str, certificate: &Certificate) {
+        if self.of.len() >= REMEMBERED || self.certificates.len() >= REMEMBERED {
+            *self = Self::default();
+        }
+        self.of.insert(code.to_owned(), *certificate.sha256());
+        self.certificates.insert(*certificate.sha256(), certificate.clone());
+    }
 }
 
 impl Directory {
@@ -107,9 +128,19 @@ impl Directory {
         *self.own.lock().unwrap_or_else(PoisonError::into_inner) = chain.to_vec();
     }
 
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn get(&self, code: &str, since: i64) -> Option<Known> {
         self.lock().get(code).filter(|known| known.asked >= since).cloned()
     }
+}
+
+/// What is known of all `codes`, if none has to be asked for.
+pub(super) fn known_freshly(tools: &Tools, codes: &[String]) -> Option<HashMap<String, Known>> {
+    let since = tools.now() - FRESH;
+    codes.iter().map(|code| Some((code.clone(), tools.directory.get(code, since)?))).collect()
 }
 
 /// Looks all `codes` up, asking the center for those that are not known freshly (`anew`: for all).
@@ -271,14 +302,37 @@ fn number_key(code: &str) -> String {
     format!("directory-number.{code}")
 }
 
-/// Keeps a certificate that something is sealed to.
+/// Keeps certificates that something is sealed to, and that they are the present ones of these recipients: what is not
+/// kept yet in one step.
 ///
 /// # Errors
 /// Those of the store.
-pub(crate) fn keep(tools: &Tools, certificate: &Certificate) -> Step<()> {
-    let key = certificate_key(certificate.sha256());
-    if tools.store.meta(&key).map_err(|e| store_trouble(&e))?.is_none() {
-        tools.store.set_meta(&key, certificate.der().to_vec()).wait().map_err(|e| store_trouble(&e))?;
+pub(crate) fn keep(tools: &Tools, sealed_to: &[(&str, &Certificate)]) -> Step<()> {
+    let fresh: Vec<_> = {
+        let kept = tools.directory.kept();
+        let is_new = |(code, enc): &&(&str, &Certificate)| kept.of.get(*code) != Some(enc.sha256());
+        sealed_to.iter().filter(is_new).collect()
+    };
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let mut values = Vec::new();
+    for (code, enc) in &fresh {
+        for (key, value) in
+            [(certificate_key(enc.sha256()), enc.der()), (super::expiry::key(code), &enc.sha256()[..])]
+        {
+            let stored = tools.store.meta(&key).map_err(|e| store_trouble(&e))?;
+            if stored.as_deref() != Some(value) {
+                values.push((key, value.to_vec()));
+            }
+        }
+    }
+    if !values.is_empty() {
+        tools.store.set_metas(values).wait().map_err(|e| store_trouble(&e))?;
+    }
+    let mut kept = tools.directory.kept();
+    for (code, enc) in fresh {
+        kept.put(code, enc);
     }
     Ok(())
 }
@@ -288,6 +342,9 @@ pub(crate) fn keep(tools: &Tools, certificate: &Certificate) -> Step<()> {
 /// # Errors
 /// Those of the store; a certificate that is not there is a wait for the directory.
 pub(crate) fn kept(tools: &Tools, sha256: &envelope::Digest) -> Step<Certificate> {
+    if let Some(known) = tools.directory.kept().certificates.get(sha256) {
+        return Ok(known.clone());
+    }
     let stored = tools.store.meta(&certificate_key(sha256)).map_err(|e| store_trouble(&e))?;
     stored
         .and_then(|der| Certificate::from_der(&der).ok())

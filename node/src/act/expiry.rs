@@ -21,17 +21,9 @@ const KEY: &str = "certificates";
 /// Below it, by mailbox code: the SHA-256 of the certificate that was sealed to last.
 const RECIPIENT: &str = "recipient.";
 
-/// Notes that something is sealed to this certificate of a mailbox.
-///
-/// # Errors
-/// Those of the store.
-pub(crate) fn used(tools: &Tools, code: &str, certificate: &Certificate) -> Step<()> {
-    let key = format!("{RECIPIENT}{code}");
-    if tools.store.meta(&key).map_err(|e| store_trouble(&e))?.as_deref() != Some(certificate.sha256()) {
-        let value = certificate.sha256().to_vec();
-        tools.store.set_meta(&key, value).wait().map_err(|e| store_trouble(&e))?;
-    }
-    Ok(())
+/// Where it is kept which certificate of a mailbox was sealed to last.
+pub(super) fn key(code: &str) -> String {
+    format!("{RECIPIENT}{code}")
 }
 
 /// The list as it was made last; empty before the first time.
@@ -58,12 +50,9 @@ pub async fn look(tools: &Tools) -> Step<()> {
         && let Ok(known) = directory::look_up(tools, &near, true).await
     {
         let renewed = move |tools: &Tools| {
-            known.iter().filter_map(|(code, k)| Some((code, k.entry.as_ref()?))).try_for_each(
-                |(code, entry)| {
-                    directory::keep(tools, &entry.enc)?;
-                    used(tools, code, &entry.enc)
-                },
-            )
+            let now_so: Vec<_> =
+                known.iter().filter_map(|(code, k)| Some((code.as_str(), &k.entry.as_ref()?.enc))).collect();
+            directory::keep(tools, &now_so)
         };
         tools.blocking(renewed).await?;
     }

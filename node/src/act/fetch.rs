@@ -10,17 +10,28 @@ use crate::telemetry::hex;
 /// Label: what the center served is not what it offered.
 pub const MISMATCH: &str = "sealed-mismatch";
 
-/// Asks for offers until there are no more, and records them. Returns how many there were.
+/// What offers brought.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// There is something to fetch.
+    pub new: bool,
+    /// Something that was answered before was offered again: the stored receipt is to be sent again.
+    pub answered_before: bool,
+}
+
+/// Asks for offers until there are no more, and records them.
 ///
 /// # Errors
 /// Waits for the link.
-pub async fn offers(tools: &Tools) -> Step<usize> {
-    let mut many = 0;
+pub async fn offers(tools: &Tools) -> Step<Heard> {
+    let mut heard = Heard::default();
     loop {
-        let after = tools.store.cursors().map_err(|e| store_trouble(&e))?.offers;
+        let after = tools.link.cursors().offers;
         let offers = tools.link.offers(after, PAGE).await.map_err(|e| link_trouble(&e))?;
-        let Some(last) = offers.iter().map(|offer| offer.seq).max() else { return Ok(many) };
-        many += offers.len();
+        let Some(last) = offers.iter().map(|offer| offer.seq).max() else {
+            tools.link.stored(|_| ());
+            return Ok(heard);
+        };
         let full = offers.len() >= usize::from(PAGE);
         let ours = offers.into_iter().filter(|o| {
             let addressed =
@@ -33,15 +44,22 @@ pub async fn offers(tools: &Tools) -> Step<usize> {
         let rows: Vec<Offer> = ours.map(row).collect();
         let results =
             tools.store.offered(rows, Some(last), tools.now()).await.map_err(|e| store_trouble(&e))?;
+        tools.link.stored(|cursors| cursors.offers = last);
         for result in &results {
-            if let Offered::Known { id, receipt: Some(receipt), .. } = result {
-                tracing::debug!(id, receipt, "offered again; the stored receipt is sent again");
+            match result {
+                Offered::Known { id, receipt: Some(receipt), .. } => {
+                    heard.answered_before = true;
+                    tracing::debug!(id, receipt, "offered again; the stored receipt is sent again");
+                }
+                Offered::Known { .. } => heard.new = true,
+                Offered::New(_) | Offered::Replaced(_) => heard.new = true,
+                Offered::Conflict(_) => {}
             }
         }
-        tools.wake.notify_one();
         if !full {
-            return Ok(many);
+            return Ok(heard);
         }
+        tools.wake.notify_one();
     }
 }
 
@@ -76,6 +94,41 @@ fn row(offer: wire::message::Offer) -> Offer {
 #[must_use]
 pub fn spool_name(row: &InboundRow) -> String {
     format!("in-{}-{}.{}.p7m", row.id, row.offer.round, hex(row.offer.sealed.get(..8).unwrap_or_default()))
+}
+
+/// Bodies of at most so many bytes are opened as they come, without the spool. Bytes.
+pub(crate) const SMALL: u64 = wire::EAGER_LIMIT;
+
+/// Gets the sealed bytes of a small one into memory.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_small(tools: &Tools, row: &InboundRow) -> Step<Vec<u8>> {
+    let length = row.offer.length;
+    let mut sealed = Vec::with_capacity(usize::try_from(length.min(SMALL)).unwrap_or_default());
+    tools.link.fetch(row.offer.seq, 0, length, &mut sealed).await.map_err(|e| link_trouble(&e))?;
+    if sealed.len() as u64 != length || envelope::sha256(&sealed) != row.offer.sealed {
+        let detail = format!("{} of {length} bytes", sealed.len());
+        return Err(Outcome::Fault(Fault::retry(MISMATCH, detail)));
+    }
+    Ok(sealed)
+}
+
+/// Puts what [`fetch_small`] got into the spool, durably. Returns its name there.
+///
+/// # Errors
+/// Those of the disk.
+pub async fn keep_small(tools: &Tools, row: &InboundRow, sealed: Vec<u8>) -> Step<String> {
+    let name = spool_name(row);
+    let kept = name.clone();
+    tools
+        .blocking(move |tools| {
+            let mut draft = tools.store.spool().create(&kept).map_err(|e| store_trouble(&e))?;
+            std::io::Write::write_all(&mut draft, &sealed).map_err(|e| io_trouble("spool-failed", &e))?;
+            draft.keep().map_err(|e| store_trouble(&e))
+        })
+        .await?;
+    Ok(name)
 }
 
 /// Gets the sealed bytes, going on where an earlier try stopped. Returns the name in the spool.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use envelope::container::{Limits, Role, StoredFile, Verified};
 use envelope::receipt::Verdict;
@@ -37,31 +38,36 @@ struct Unpacked {
     unit: unit::Unit,
 }
 
+/// Where the sealed bytes are.
+#[derive(Debug)]
+pub enum Sealed {
+    /// In the spool, under the name in the row.
+    Spool,
+    /// Here, and nowhere else; their digest is right.
+    Memory(Arc<[u8]>),
+}
+
 /// Opens one received document and stages it in archive and delivery folder. The result is to be recorded by
-/// [`store::Store::archived`]; `heard` is what could be read by then.
+/// [`store::Store::archived`] or [`store::Store::received`]; `heard` is what could be read by then.
 ///
 /// # Errors
 /// [`Outcome::Bad`] where the document itself is at fault, [`Outcome::Gone`] where our copy of it is.
-pub async fn open(tools: &Tools, id: i64, heard: &mut Heard) -> Step<Archiving> {
-    let row = tools.store.inbound(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?.inbound;
+pub async fn open(tools: &Tools, id: i64, sealed: Sealed, heard: &mut Heard) -> Step<Archiving> {
+    let row = tools.store.inbound_row(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?;
     let signer = sender(tools, &row.offer.sender, row.offer.accepted_at).await?;
-    let (unpacked, known) = {
-        let row = row.clone();
-        tools
-            .blocking(move |tools| {
-                let mut known = None;
-                let unpacked = unpack(tools, &row, &signer, &mut known);
-                Ok((unpacked, known))
-            })
-            .await?
-    };
+    let (opened, known) = tools
+        .blocking(move |tools| {
+            let mut known = None;
+            let opened = unpack(tools, &row, &sealed, &signer, &mut known).and_then(|unpacked| {
+                let Unpacked { container, verified, unit } = unpacked;
+                let staged = stage(tools, &container, &row, &unit.about, &verified.files, &unit.warnings)?;
+                Ok((verified, unit, staged))
+            });
+            Ok((opened, known))
+        })
+        .await?;
     *heard = known;
-    let Unpacked { container, verified, unit } = unpacked?;
-    let staged = {
-        let (row, about, warnings) = (row.clone(), unit.about.clone(), unit.warnings.clone());
-        let files = verified.files.clone();
-        tools.blocking(move |tools| stage(tools, &container, &row, &about, &files, &warnings)).await?
-    };
+    let (verified, unit, staged) = opened?;
     let folder = archive::staged_path(&tools.config, &staged.staged);
     if let Err(outcome) = scan::scan(tools, &folder).await {
         let discarded = tools
@@ -99,12 +105,18 @@ fn contradiction(detail: impl Into<String>) -> Outcome {
     Outcome::Bad { label: CONTRADICTION.into(), detail: detail.into() }
 }
 
-fn unpack(tools: &Tools, row: &InboundRow, signer: &Certificate, heard: &mut Heard) -> Step<Unpacked> {
+fn unpack(
+    tools: &Tools,
+    row: &InboundRow,
+    sealed: &Sealed,
+    signer: &Certificate,
+    heard: &mut Heard,
+) -> Step<Unpacked> {
     check_receipt(tools, row)?;
-    let mut container = decrypt(tools, row)?;
+    let mut container = decrypt(tools, row, sealed)?;
     let offer = &row.offer;
     let file = container.file().try_clone().map_err(|e| io_trouble("spool-failed", &e))?;
-    let mut source = BufReader::with_capacity(1 << 16, file);
+    let mut source = BufReader::with_capacity(buffer(offer.length), file);
     let limits = Limits { length: offer.length, ..Limits::default() };
     let verified = envelope::container::verify(&mut source, &tools.parts.anchors, offer.accepted_at, &limits)
         .map_err(|e| peer_trouble(&e))?;
@@ -160,17 +172,22 @@ fn check_receipt(tools: &Tools, row: &InboundRow) -> Step<()> {
 }
 
 /// The plaintext in a private file of the spool; nothing of it is used before the tag has verified.
-fn decrypt(tools: &Tools, row: &InboundRow) -> Step<store::spool::Draft> {
+fn decrypt(tools: &Tools, row: &InboundRow, sealed: &Sealed) -> Step<store::spool::Draft> {
     let spool = tools.store.spool();
-    let sealed = match spool.open(&row.file) {
-        Ok(file) => file,
-        Err(error) => return Err(Outcome::Gone { label: error.label().into(), detail: error.to_string() }),
+    let capacity = buffer(row.offer.length);
+    let source: Box<dyn std::io::BufRead> = match sealed {
+        Sealed::Memory(bytes) => Box::new(&bytes[..]),
+        Sealed::Spool => match spool.open(&row.file) {
+            Ok(file) => Box::new(BufReader::with_capacity(capacity, file)),
+            Err(error) => {
+                return Err(Outcome::Gone { label: error.label().into(), detail: error.to_string() });
+            }
+        },
     };
     let mut draft = spool.create(&format!("open-{}.asice", row.id)).map_err(|e| store_trouble(&e))?;
     let keys: Vec<&dyn UnwrapKey> = tools.parts.unwrap.iter().map(AsRef::as_ref).collect();
     let opened = {
-        let mut out = BufWriter::with_capacity(1 << 16, &mut draft);
-        let source = BufReader::with_capacity(1 << 16, sealed);
+        let mut out = BufWriter::with_capacity(capacity, &mut draft);
         let opened = envelope::sealed::open(source, row.offer.length, &keys, &mut out);
         out.flush().map_err(|e| io_trouble("spool-failed", &e))?;
         opened
@@ -179,10 +196,13 @@ fn decrypt(tools: &Tools, row: &InboundRow) -> Step<store::spool::Draft> {
         Ok(_) => Ok(draft),
         Err(error) if error.fault() == envelope::Fault::Peer => {
             // Before anybody is blamed: are these the bytes that came?
-            let path = spool.path(&row.file).map_err(|e| store_trouble(&e))?;
-            let found = super::fetch::digest(&path).map_err(|e| io_trouble("spool-failed", &e))?;
-            if found != (row.offer.length, row.offer.sealed) {
-                return Err(Outcome::Gone { label: super::fetch::MISMATCH.into(), detail: row.file.clone() });
+            if matches!(sealed, Sealed::Spool) {
+                let path = spool.path(&row.file).map_err(|e| store_trouble(&e))?;
+                let found = super::fetch::digest(&path).map_err(|e| io_trouble("spool-failed", &e))?;
+                if found != (row.offer.length, row.offer.sealed) {
+                    let detail = row.file.clone();
+                    return Err(Outcome::Gone { label: super::fetch::MISMATCH.into(), detail });
+                }
             }
             Err(match error {
                 envelope::Error::NotForUs => {
@@ -193,6 +213,11 @@ fn decrypt(tools: &Tools, row: &InboundRow) -> Step<store::spool::Draft> {
         }
         Err(error) => Err(own_trouble(&error)),
     }
+}
+
+/// As large as what passes through it, up to a limit: a large one costs more to make than a small letter to copy.
+fn buffer(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX).clamp(4 << 10, 1 << 16)
 }
 
 /// The letter and its roster, judged like one of our own.

@@ -3,7 +3,7 @@
 
 use envelope::receipt::{Kind, Receipt, ReceiptLine, Verdict, VerifiedReceipt, compare};
 use store::journal::{About, NewEntry};
-use store::outbound::{Effect, LineRow, PartRow, VerdictLine, Verdicts};
+use store::outbound::{Effect, VerdictLine, Verdicts};
 
 use super::open::KEY_CHANGED;
 use super::{Step, Tools, directory, link_trouble, store_trouble, trust};
@@ -15,32 +15,40 @@ pub const INVALID: &str = "outcome-invalid";
 /// Receipts asked for at a time.
 const PAGE: u16 = 200;
 
-/// Asks for outcomes until there are no more, and records them.
+/// Asks for outcomes until there are no more, and records them. Returns whether a resend was asked for.
 ///
 /// # Errors
 /// Waits for the link.
-pub async fn outcomes(tools: &Tools) -> Step<()> {
+pub async fn outcomes(tools: &Tools) -> Step<bool> {
+    let mut resend = false;
     loop {
-        let after = tools.store.cursors().map_err(|e| store_trouble(&e))?.outcomes;
+        let after = tools.link.cursors().outcomes;
         let page = tools.link.outcomes(after, PAGE).await.map_err(|e| link_trouble(&e))?;
         let full = page.len() >= usize::from(PAGE);
         if page.is_empty() {
-            return Ok(());
+            tools.link.stored(|_| ());
+            return Ok(resend);
         }
-        for outcome in page {
-            one(tools, outcome).await?;
+        let judged = tools.blocking(move |tools| {
+            Ok(page.into_iter().map(|one| (judge(tools, &one.bundle), one)).collect::<Vec<_>>())
+        });
+        for (judged, outcome) in judged.await? {
+            let seq = outcome.seq;
+            resend |= one(tools, judged, outcome).await?;
+            tools.link.stored(|cursors| cursors.outcomes = seq);
+        }
+        if !full {
+            return Ok(resend);
         }
         tools.wake.notify_one();
-        if !full {
-            return Ok(());
-        }
     }
 }
 
-async fn one(tools: &Tools, outcome: wire::message::Outcome) -> Step<()> {
+/// What [`judge`] says.
+type Judged = Step<(Vec<VerdictLine>, Vec<String>)>;
+
+async fn one(tools: &Tools, judged: Judged, outcome: wire::message::Outcome) -> Step<bool> {
     let wire::message::Outcome { seq, bundle } = outcome;
-    let (bundle, judged) =
-        tools.blocking(move |tools| Ok((judge(tools, &bundle), bundle))).await.map(|(j, b)| (b, j))?;
     let (judged, wrong) = match judged {
         Ok(judged) => judged,
         Err(Outcome::Bad { detail, .. }) => (Vec::new(), vec![detail]),
@@ -52,6 +60,7 @@ async fn one(tools: &Tools, outcome: wire::message::Outcome) -> Step<()> {
     }
     let told: Vec<_> = judged.iter().map(|l| (l.document, l.recipient.clone(), l.label.clone())).collect();
     let verdicts = Verdicts { bundle, seq: Some(seq), lines: judged };
+    let mut resend = false;
     let effects = tools.store.verdicts(verdicts, tools.now()).await.map_err(|e| store_trouble(&e))?;
     for ((document, recipient, label), effect) in told.into_iter().zip(effects) {
         tracing::debug!(id = crate::telemetry::hex(&document), recipient, ?effect, "a receiver's verdict");
@@ -59,12 +68,13 @@ async fn one(tools: &Tools, outcome: wire::message::Outcome) -> Step<()> {
         // Once only: the directory knows the new certificate, or a person must help.
         if moved && label == KEY_CHANGED && first_round(tools, document, &recipient) {
             let asked = tools.store.resend(document, vec![recipient], store::NODE, KEY_CHANGED, tools.now());
-            if let Err(error) = asked.await {
-                tracing::warn!(%error, "a resend could not be asked for");
+            match asked.await {
+                Ok(_) => resend = true,
+                Err(error) => tracing::warn!(%error, "a resend could not be asked for"),
             }
         }
     }
-    Ok(())
+    Ok(resend)
 }
 
 fn first_round(tools: &Tools, document: [u8; 16], recipient: &str) -> bool {
@@ -91,7 +101,7 @@ fn invalid(detail: impl Into<String>) -> Outcome {
 
 /// The verified lines of a bundle, and what is wrong with the others. A line that speaks of something else than we sent
 /// takes no other line with it.
-fn judge(tools: &Tools, bundle: &[u8]) -> Step<(Vec<VerdictLine>, Vec<String>)> {
+fn judge(tools: &Tools, bundle: &[u8]) -> Judged {
     let receipt = Receipt::from_der(bundle).map_err(|e| invalid(e.to_string()))?;
     let verified = verify(tools, &receipt)?;
     believed(tools, &verified)?;
@@ -139,23 +149,17 @@ fn one_line(tools: &Tools, verified: &VerifiedReceipt, line: &ReceiptLine) -> St
         Verdict::Misdelivered => store::state::Verdict::Misdirected,
         Verdict::Accepted => return Err(invalid("a receiver cannot say 系統確認")),
     };
-    let lines = tools.store.lines(line.document).map_err(|e| store_trouble(&e))?;
-    let Some(row) = lines.iter().find(|l| l.recipient == line.recipient) else {
-        return Err(invalid("no such document or recipient"));
-    };
-    let sealed_to = directory::kept(tools, &row.certificate)?;
-    verified.signed_by_organisation_of(&sealed_to).map_err(|e| invalid(e.to_string()))?;
     let round = u16::try_from(line.round).map_err(|_| invalid("no such round"))?;
-    let part = part_of(tools, row, round)?.ok_or_else(|| invalid("no such round"))?;
+    let sent = tools.store.sealed_to(line.document, &line.recipient, round).map_err(|e| store_trouble(&e))?;
+    let sent = sent.ok_or_else(|| invalid("no such document, recipient or round"))?;
+    let sealed_to = directory::kept(tools, &sent.certificate)?;
+    verified.signed_by_organisation_of(&sealed_to).map_err(|e| invalid(e.to_string()))?;
     let expected = ReceiptLine {
         center: tools.config.center.code.clone(),
-        document: part.document,
-        round: line.round,
-        sender: part.sender.clone(),
-        recipient: row.recipient.clone(),
-        manifest: part.manifest,
-        signature: part.signature,
-        sealed: part.sealed,
+        sender: sent.sender,
+        manifest: sent.manifest,
+        signature: sent.signature,
+        sealed: sent.sealed,
         ..line.clone()
     };
     compare(line, &expected).map_err(|e| invalid(e.to_string()))?;
@@ -167,17 +171,4 @@ fn one_line(tools: &Tools, verified: &VerifiedReceipt, line: &ReceiptLine) -> St
         label: line.label.clone(),
         archived_at: line.archived,
     })
-}
-
-/// The part that carried a recipient in a round: its present one, or an earlier one.
-fn part_of(tools: &Tools, row: &LineRow, round: u16) -> Step<Option<PartRow>> {
-    if row.round == round {
-        return tools.store.part(row.part).map_err(|e| store_trouble(&e));
-    }
-    let all = tools.store.document(row.document).map_err(|e| store_trouble(&e))?;
-    Ok(all.and_then(|all| {
-        all.parts
-            .into_iter()
-            .find(|p| p.round == round && p.addressees.iter().any(|(code, _)| *code == row.recipient))
-    }))
 }

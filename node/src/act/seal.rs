@@ -55,15 +55,29 @@ struct Plan {
 /// # Errors
 /// [`Outcome::Bad`] where it must not go out; faults and waits else.
 pub async fn seal(tools: &Tools, row: &DocumentRow) -> Step<Sealing> {
-    let id = row.id;
+    let (id, created, di_name) = (row.id, row.claimed_at, row.di_name.clone());
     let looked = tools.blocking(move |tools| {
         trust::own_may_send(tools)?;
-        read(tools, id)
+        let read = read(tools, id, &di_name)?;
+        let known = directory::known_freshly(tools, &read.codes());
+        let resolved = known.and_then(|known| {
+            let resolved = resolve(read.wanted.clone(), read.malformed.clone(), &known).ok()?;
+            Some((allowed(tools, resolved).ok()?, known))
+        });
+        // Mostly everybody is known, and all of it is one piece of work.
+        let made = resolved.map(|(resolved, known)| make(tools, id, created, &read, resolved, &known));
+        Ok((read, made))
     });
-    let read = looked.await?;
+    let (read, made) = looked.await?;
     let about = read.unit.about.clone();
+    if let Some(Ok(sealing)) = made {
+        return Ok(Sealing { about: Some(about), ..sealing });
+    }
     tools.store.described(id, about, tools.now()).await.map_err(|e| store_trouble(&e))?;
-    let codes: Vec<String> = read.wanted.iter().flat_map(|w| w.codes.iter().cloned()).collect();
+    if let Some(Err(outcome)) = made {
+        return Err(outcome);
+    }
+    let codes = read.codes();
     let begun = tools.now();
     let mut known = directory::look_up(tools, &codes, false).await?;
     let mut resolved = resolve(read.wanted.clone(), read.malformed.clone(), &known);
@@ -74,45 +88,56 @@ pub async fn seal(tools: &Tools, row: &DocumentRow) -> Step<Sealing> {
         known.extend(directory::look_up(tools, &stale, true).await?);
         resolved = resolve(read.wanted.clone(), read.malformed.clone(), &known);
     }
-    let resolved = resolved?;
+    let resolved = allowed(tools, resolved?)?;
+    tools.blocking(move |tools| make(tools, id, created, &read, resolved, &known)).await
+}
+
+impl Read {
+    /// Every mailbox code that a line could go to.
+    fn codes(&self) -> Vec<String> {
+        self.wanted.iter().flat_map(|w| w.codes.iter().cloned()).collect()
+    }
+}
+
+/// Several lines with one code are one; not too many of them.
+fn allowed(tools: &Tools, resolved: Vec<(String, Wanted)>) -> Step<Vec<(String, Wanted)>> {
     let resolved = unit::grouped(resolved);
     let most = tools.config.limits.recipients;
     if resolved.len() > most {
         let detail = format!("{} > {most}", resolved.len());
         return Err(Outcome::Bad { label: unit::TOO_MANY.into(), detail });
     }
-    let created = row.claimed_at;
-    tools.blocking(move |tools| make(tools, id, created, &read, resolved, &known)).await
+    Ok(resolved)
 }
 
 /// Reads and judges what lies in the work folder.
-fn read(tools: &Tools, id: [u8; 16]) -> Step<Read> {
+fn read(tools: &Tools, id: [u8; 16], di_name: &str) -> Step<Read> {
     let config = &tools.config;
-    let outgoing = tools.store.document(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?;
+    let claimed = tools.store.files(id).map_err(|e| store_trouble(&e))?;
     let folder = crate::intake::work_dir(config, id);
-    let total: u64 = outgoing.files.iter().map(|f| f.size).sum();
+    let total: u64 = claimed.iter().map(|f| f.size).sum();
     if total > config.limits.document.get() {
         let detail = format!("{total} > {}", config.limits.document.get());
         return Err(Outcome::Bad { label: unit::TOO_LARGE.into(), detail });
     }
     let limits = unit::limits(config);
     let most = config.limits.di.get();
-    let di = unit::read(&folder.join(&outgoing.document.di_name), most)?;
-    let sw = match outgoing.files.iter().find(|f| f.role == "sw") {
+    let di = unit::read(&folder.join(di_name), most)?;
+    let sw = match claimed.iter().find(|f| f.role == "sw") {
         Some(file) => Some((file.name.as_str(), unit::read(&folder.join(&file.name), most)?)),
         None => None,
     };
     let sw = sw.as_ref().map(|(name, bytes)| (*name, bytes.as_slice()));
     let own = config.party.code.as_str();
-    let unit = unit::judge(&limits, (&outgoing.document.di_name, &di), sw, own)?;
+    let unit = unit::judge(&limits, (di_name, &di), sw, own)?;
     let sender = unit::may_go(config, &unit)?;
     for name in &unit.named {
-        if !outgoing.files.iter().any(|f| f.name == *name) {
+        if !claimed.iter().any(|f| f.name == *name) {
             return Err(Outcome::Bad { label: unit::MISSING.into(), detail: name.clone() });
         }
     }
     let (wanted, malformed) = unit::wanted(&unit)?;
-    let files = outgoing.files.iter().map(|f| UnitFile {
+    let files = claimed.iter().map(|f| UnitFile {
         name: f.name.clone(),
         role: match f.role.as_str() {
             "di" => Role::Di,
@@ -227,8 +252,9 @@ fn make(
         let entry = known.get(code).and_then(|k| k.entry.clone()).ok_or(Outcome::Stopped)?;
         to.push((code.clone(), line.attachments, entry));
     }
-    let entries: Vec<_> = to.iter().map(|(code, _, entry)| (code.as_str(), entry)).collect();
-    let own = trust::may_seal(tools, &entries)?;
+    let entries: Vec<_> = to.iter().map(|(code, _, entry)| (code.clone(), Arc::clone(entry))).collect();
+    let judged: Vec<_> = entries.iter().map(|(code, entry)| (code.as_str(), entry)).collect();
+    let own = trust::may_seal(tools, &judged)?;
     let most = most_addressees(tools);
     let mut placed: HashMap<String, (u16, u16, envelope::Digest)> = HashMap::new();
     for plan in plans(read, to) {
@@ -258,8 +284,6 @@ fn make(
             let part = part(tools, id, plan.variant, group, 0, path, written.length, members)?;
             sealing.parts.push(part);
             for (code, entry) in members {
-                directory::keep(tools, &entry.enc)?;
-                super::expiry::used(tools, code, &entry.enc)?;
                 placed.insert(code.clone(), (plan.variant, group, *entry.enc.sha256()));
             }
         }
@@ -285,6 +309,8 @@ fn make(
             certificate,
         });
     }
+    let sealed_to: Vec<_> = entries.iter().map(|(code, entry)| (code.as_str(), &entry.enc)).collect();
+    directory::keep(tools, &sealed_to)?;
     trust::keep(tools, id, &own)?;
     Ok(sealing)
 }
@@ -403,8 +429,10 @@ pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
                     let variant = container.variant;
                     let new = part(tools, id, variant, group, round, &path, container.size, members)?;
                     resending.parts.push(new);
+                    let sealed_to: Vec<_> =
+                        members.iter().map(|(code, entry)| (code.as_str(), &entry.enc)).collect();
+                    directory::keep(tools, &sealed_to)?;
                     for (code, entry) in members {
-                        directory::keep(tools, &entry.enc)?;
                         resending.lines.push(ResentLine {
                             recipient: code.clone(),
                             variant,

@@ -53,21 +53,29 @@ const fn priority(p: store::state::Priority) -> Priority {
 /// Waits for the link; the center's refusals by their class, but those for the standing of addressees are tried
 /// again; [`RECEIPT_INVALID`].
 pub async fn submit(tools: &Tools, part: &PartRow) -> Step<Accepted> {
-    let path = tools.store.spool().path(&part.file).map_err(|e| store_trouble(&e))?;
-    if !path.exists() {
-        let name = part.file.clone();
-        return Err(Outcome::Gone { label: "spool-missing".into(), detail: name });
-    }
-    let receipt = tools.link.submit(header(part), &path).await.map_err(|e| {
+    let sealed = match tools.store.spool().open(&part.file) {
+        Err(error) if error.label() == "spool-missing" => {
+            return Err(Outcome::Gone { label: error.label().into(), detail: part.file.clone() });
+        }
+        other => other.map_err(|e| store_trouble(&e))?,
+    };
+    let receipt = tools.link.submit(header(part), sealed).await.map_err(|e| {
         // What the directory said of them before is no longer so.
         if let Some(refusal) = e.refusal().filter(|refusal| is_of_addressees(refusal)) {
             tools.directory.forget_of(&refusal.codes);
         }
         link_trouble(&e)
     })?;
+    if part.addressees.len() <= FEW {
+        // Less than going to another thread and back would take.
+        return check(tools, part, receipt);
+    }
     let part = part.clone();
     tools.blocking(move |tools| check(tools, &part, receipt)).await
 }
+
+/// So many lines of a receipt are judged on the spot.
+const FEW: usize = 8;
 
 /// What the center's receipt must say of one addressee of a part.
 fn expected(tools: &Tools, part: &PartRow, recipient: &str) -> ReceiptLine {

@@ -1,10 +1,10 @@
 //! Every request of the protocol (protocol §4).
 
-use std::{future::Future, path::Path};
+use std::{fs::File, future::Future, io::Read as _};
 
 use durable::Step;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite},
+    io::{AsyncSeekExt as _, AsyncWrite},
     sync::SemaphorePermit,
 };
 use wire::{
@@ -18,23 +18,23 @@ use super::{Error, Link};
 pub(super) const SMALL: u64 = 1_000_000;
 
 impl Link {
-    /// Submits the sealed bytes in the file `path` and returns the center's receipt (DER). Goes on from where the center
-    /// holds an earlier try. Waits for a turn among bodies of its size.
+    /// Submits the sealed bytes in `file`, which is at its begin, and returns the center's receipt (DER). Goes on from where
+    /// the center holds an earlier try. Waits for a turn among bodies of its size.
     ///
     /// # Errors
     /// [`Error::Down`]; the exchange's troubles; the center's refusals.
-    pub async fn submit(&self, header: PartHeader, path: &Path) -> Result<Vec<u8>, Error> {
+    pub async fn submit(&self, header: PartHeader, file: File) -> Result<Vec<u8>, Error> {
         let length = header.length;
         let _turn = self.turn(length).await?;
-        let mut file = tokio::fs::File::open(path).await.map_err(wire::Error::Body)?;
         let eager = length <= EAGER_LIMIT;
         let mut exchange = self.connection()?.open(Lane::Work).await?;
         let progress = self.inner.progress;
         let request = Request::Submit { header, eager };
         durable::before("submit", Step::Send);
         let reply = if eager {
-            let mut body = Vec::new();
-            (&mut file).take(length).read_to_end(&mut body).await.map_err(wire::Error::Body)?;
+            // So short a read, mostly of what was written just now, is not worth another thread.
+            let mut body = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+            file.take(length).read_to_end(&mut body).map_err(wire::Error::Body)?;
             if body.len() as u64 != length {
                 return Err(wire::Error::Body(std::io::ErrorKind::UnexpectedEof.into()).into());
             }
@@ -45,6 +45,8 @@ impl Link {
             exchange.send(&request).await?;
             match exchange.recv_reply(progress).await {
                 Ok(Reply::Go { offset }) if offset <= length => {
+                    let mut file = tokio::fs::File::from_std(file);
+                    file.set_max_buf_size(CHUNK);
                     let start = std::io::SeekFrom::Start(offset);
                     file.seek(start).await.map_err(wire::Error::Body)?;
                     exchange.send_body(&mut file, length - offset).await?;
@@ -200,6 +202,9 @@ impl Link {
         async move { turns.acquire().await.map_err(|_| Error::Down { label: super::STOPPED.to_owned() }) }
     }
 }
+
+/// Bytes read from a file at a time.
+const CHUNK: usize = 256 * 1024;
 
 /// Ends an exchange that has been answered; after any other trouble it is dropped, which resets it.
 async fn settle(exchange: Exchange, reply: wire::Result<Reply>) -> Result<Reply, Error> {

@@ -140,7 +140,13 @@ impl Keeper {
                         news.announcements += u64::from(announcements);
                     });
                     // The same cursors would be answered at once; so first let someone ask.
-                    let _ = timeout(UNSEEN, cursors.changed()).await;
+                    let before = *cursors.borrow_and_update();
+                    let seen = cursors.wait_for(|now| {
+                        (!offers || now.offers != before.offers)
+                            && (!outcomes || now.outcomes != before.outcomes)
+                            && (!announcements || now.announcements != before.announcements)
+                    });
+                    let _ = timeout(UNSEEN, seen).await;
                 }
                 Ok(_) => return wire::Error::Unexpected("watch"),
                 // The center is there and has too much to do: the link stands, the watch pauses.

@@ -64,29 +64,20 @@ pub(crate) struct Done {
     /// What was found to be missing.
     pub(crate) away: Vec<Why>,
     pub(crate) failed: bool,
+    /// What to look at again.
+    pub(crate) dirty: Dirty,
 }
 
-impl Done {
-    /// What to look at again.
-    pub(crate) fn dirty(&self) -> Dirty {
-        let none = Dirty::default();
-        match self.ticket {
-            Ticket::Row(Target::Document(_)) => Dirty { documents: true, parts: true, notes: true, ..none },
-            Ticket::Row(Target::Part(_)) => Dirty { parts: true, notes: true, ..none },
-            Ticket::Row(Target::Inbound(_)) => {
-                Dirty { inbound: true, answers: true, deliveries: true, ..none }
-            }
-            Ticket::Answers => Dirty { answers: true, reports: true, ..none },
-            Ticket::Report(_) if self.failed => none,
-            Ticket::Report(_) => Dirty { reports: true, ..none },
-            Ticket::Deliver => Dirty { deliveries: !self.failed, ..none },
-            Ticket::Notes => Dirty { notes: true, ..none },
-            Ticket::Validity => none,
-            Ticket::Pump(Kind::Offers) => Dirty { inbound: true, reports: true, ..none },
-            Ticket::Pump(Kind::Outcomes) => Dirty { documents: true, notes: true, ..none },
-            Ticket::Pump(Kind::OpenList) => Dirty { parts: true, ..none },
-            Ticket::Pump(Kind::Announcements | Kind::Sweep | Kind::Own) => none,
-        }
+/// What is flagged of a job that did not end well, or whose end nobody saw.
+fn after_failure(ticket: Ticket) -> Dirty {
+    let none = Dirty::default();
+    match ticket {
+        Ticket::Row(Target::Document(_) | Target::Part(_)) => Dirty { notes: true, urgent: true, ..none },
+        Ticket::Row(Target::Inbound(_)) => Dirty { inbound: true, answers: true, ..none },
+        Ticket::Pump(Kind::Offers) => Dirty { inbound: true, reports: true, ..none },
+        Ticket::Pump(Kind::Outcomes) => Dirty { documents: true, notes: true, ..none },
+        Ticket::Notes => Dirty { notes: true, ..none },
+        _ => none,
     }
 }
 
@@ -106,7 +97,12 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         let end = self.end.take();
-        let end = end.unwrap_or_else(|| Done { ticket: self.ticket, away: Vec::new(), failed: true });
+        let end = end.unwrap_or_else(|| Done {
+            ticket: self.ticket,
+            away: Vec::new(),
+            failed: true,
+            dirty: after_failure(self.ticket),
+        });
         let _ = self.done.send(end);
     }
 }
@@ -114,6 +110,7 @@ impl Drop for Guard {
 /// Performs a piece of work to its record.
 pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Facts>) -> Done {
     let ticket = work.ticket();
+    let none = Dirty::default();
     let result = match work {
         Work::Document(row, act) => {
             let span = tracing::info_span!("doc", id = hex(&row.id));
@@ -121,17 +118,21 @@ pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Fa
         }
         Work::Part(row, act) => {
             let span = tracing::info_span!("doc", id = hex(&row.document), part = row.id);
-            part(tools, &row, act).instrument(span).await
+            part(tools, &row, act).instrument(span).await.map(|()| Dirty { notes: true, ..none })
         }
         Work::Inbound(row, act) => {
             let span = tracing::info_span!("doc", id = hex(&row.offer.document), inbound = row.id);
             received(tools, *row, act, facts).instrument(span).await
         }
-        Work::Answers(rows) => answer::sign(tools, rows).await,
-        Work::Report(receipt) => unless_cut(tools, answer::report(tools, &receipt)).await,
-        Work::Deliver(rows) => each(rows, |row| upkeep::deliver(tools, row)).await,
-        Work::Notes(rows) => each(rows, |row| upkeep::note(tools, row)).await,
-        Work::Validity => unless_cut(tools, act::expiry::look(tools)).await,
+        Work::Answers(rows) => answer::sign(tools, rows).await.map(|()| Dirty { reports: true, ..none }),
+        Work::Report(receipt) => unless_cut(tools, answer::report(tools, &receipt)).await.map(|()| none),
+        Work::Deliver(rows) => {
+            each(rows, |row| upkeep::deliver(tools, row)).await.map(|()| Dirty { deliveries: true, ..none })
+        }
+        Work::Notes(rows) => {
+            each(rows, |row| upkeep::note(tools, row)).await.map(|()| Dirty { notes: true, ..none })
+        }
+        Work::Validity => unless_cut(tools, act::expiry::look(tools)).await.map(|()| none),
         Work::Pump(kind) => unless_cut(tools, pump(tools, kind)).await,
     };
     let mut away = Vec::new();
@@ -152,8 +153,8 @@ pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Fa
             Outcome::Stopped | Outcome::Done => {}
         }
     }
-    let failed = !matches!(result, Ok(()) | Err(Outcome::Stopped));
-    Done { ticket, away, failed }
+    let failed = !matches!(result, Ok(_) | Err(Outcome::Stopped));
+    Done { ticket, away, failed, dirty: result.unwrap_or_else(|_| after_failure(ticket)) }
 }
 
 /// All of them, whatever becomes of one; the last trouble is told.
@@ -168,20 +169,22 @@ async fn each<T, F: Future<Output = Step<()>>>(rows: Vec<T>, step: impl Fn(T) ->
     result
 }
 
-async fn pump(tools: &Tools, kind: Kind) -> Step<()> {
+async fn pump(tools: &Tools, kind: Kind) -> Step<Dirty> {
+    let none = Dirty::default();
     match kind {
-        Kind::Offers => fetch::offers(tools).await.map(drop)?,
-        Kind::Outcomes => outcome::outcomes(tools).await?,
-        Kind::Announcements => upkeep::announcements(tools).await?,
-        Kind::OpenList => return upkeep::open_list(tools).await,
-        Kind::Sweep => return upkeep::sweep(tools).await,
-        Kind::Own => return act::directory::check_own(tools).await,
+        Kind::Offers => {
+            let heard = fetch::offers(tools).await?;
+            Ok(Dirty { inbound: heard.new, reports: heard.answered_before, ..none })
+        }
+        Kind::Outcomes => {
+            let resend = outcome::outcomes(tools).await?;
+            Ok(Dirty { documents: resend, notes: true, ..none })
+        }
+        Kind::Announcements => upkeep::announcements(tools).await.map(|()| none),
+        Kind::OpenList => upkeep::open_list(tools).await.map(|()| Dirty { parts: true, ..none }),
+        Kind::Sweep => upkeep::sweep(tools).await.map(|()| none),
+        Kind::Own => act::directory::check_own(tools).await.map(|()| none),
     }
-    // The next watch at the center goes on from here.
-    let store::meta::Cursors { offers, outcomes, announcements, .. } =
-        tools.store.cursors().map_err(|e| act::store_trouble(&e))?;
-    tools.link.seen(crate::link::Cursors { offers, outcomes, announcements });
-    Ok(())
 }
 
 fn when(tools: &Tools) -> When {
@@ -213,20 +216,22 @@ fn told(outcome: Step<()>) -> Outcome {
     }
 }
 
-/// Records a change that is no move forward, and gives back what the loop should know.
-async fn setback(tools: &Tools, target: Target, change: Change, outcome: Outcome) -> Step<()> {
+/// Records a change that is no move forward.
+async fn setback(tools: &Tools, target: Target, change: Change) -> Step<()> {
     if let Change::Setback { due, counts, alarm, label, detail } = change {
         let setback = Setback { due, label, detail, counts, alarm };
         tools.store.setback(target, setback, tools.now()).await.map_err(|e| act::store_trouble(&e))?;
     }
-    Err(outcome)
+    Ok(())
 }
 
-async fn document(tools: &Tools, row: &DocumentRow, act: Act) -> Step<()> {
+async fn document(tools: &Tools, row: &DocumentRow, act: Act) -> Step<Dirty> {
+    let none = Dirty::default();
     let target = Target::Document(row.id);
     let mut record = outbound::DocumentRecord::from(row);
     if act == Act::SetApart {
-        return setback(tools, target, outbound::set_apart(), Outcome::Stopped).await;
+        setback(tools, target, outbound::set_apart()).await?;
+        return Ok(Dirty { notes: true, urgent: true, ..none });
     }
     record.pace.attempts = begin(tools, target, act).await?;
     let outcome = match act {
@@ -242,14 +247,18 @@ async fn document(tools: &Tools, row: &DocumentRow, act: Act) -> Step<()> {
     match outbound::apply(&record, &outcome, &when(tools)) {
         Change::Forward => {
             tracing::info!(state = "sealed", "待發送");
-            Ok(())
+            Ok(Dirty { parts: true, notes: true, ..none })
         }
         Change::Refuse { label, detail } => {
             tracing::info!(state = "refused", label, detail, "未發送");
             let refused = tools.store.refused(row.id, &label, &detail, tools.now());
-            refused.await.map_err(|e| act::store_trouble(&e))
+            refused.await.map_err(|e| act::store_trouble(&e))?;
+            Ok(Dirty { notes: true, urgent: true, ..none })
         }
-        change => setback(tools, target, change, outcome).await,
+        change => {
+            setback(tools, target, change).await?;
+            Err(outcome)
+        }
     }
 }
 
@@ -271,7 +280,7 @@ async fn part(tools: &Tools, row: &PartRow, act: Act) -> Step<()> {
     let target = Target::Part(row.id);
     let mut record = outbound::PartRecord::from(row);
     if act == Act::SetApart {
-        return setback(tools, target, outbound::set_apart(), Outcome::Stopped).await;
+        return setback(tools, target, outbound::set_apart()).await;
     }
     record.pace.attempts = begin(tools, target, act).await?;
     let outcome = match unless_cut(tools, act::submit::submit(tools, row)).await {
@@ -286,7 +295,10 @@ async fn part(tools: &Tools, row: &PartRow, act: Act) -> Step<()> {
             tracing::info!(state = "accepted", "系統確認");
             Ok(())
         }
-        change => setback(tools, target, change, outcome).await,
+        change => {
+            setback(tools, target, change).await?;
+            Err(outcome)
+        }
     }
 }
 
@@ -296,64 +308,140 @@ async fn received(
     mut row: InboundRow,
     mut act: Act,
     facts: watch::Receiver<Facts>,
-) -> Step<()> {
+) -> Step<Dirty> {
+    let none = Dirty::default();
     let target = Target::Inbound(row.id);
+    if act == Act::Fetch && row.offer.length <= fetch::SMALL && may_open(tools, &row, &facts) {
+        let step = begin(tools, target, act).await;
+        match at_once(tools, &mut row, step?).await {
+            Ok(Some(dirty)) => return Ok(dirty),
+            // The sealed bytes are in the spool, and what is wrong is found out and recorded from there.
+            Ok(None) => act = Act::Open,
+            Err((record, outcome)) => {
+                let change = inbound::apply(&record, &outcome, &when(tools));
+                setback(tools, target, change).await?;
+                return Err(outcome);
+            }
+        }
+    }
     loop {
         let mut record = inbound::Record::from(&row);
         let mut heard = None;
         let outcome = if act == Act::SetApart {
             quarantine(tools, row.id, inbound::set_apart(), heard).await?;
-            return Ok(());
+            return Ok(Dirty { answers: true, ..none });
         } else {
             record.pace.attempts = begin(tools, target, act).await?;
-            told(one(tools, &mut row, act, &mut heard).await)
+            one(tools, &mut row, act, &mut heard).await
+        };
+        let (outcome, dirty) = match outcome {
+            Ok(dirty) => (Outcome::Done, dirty),
+            Err(outcome) => (outcome, none),
         };
         match inbound::apply(&record, &outcome, &when(tools)) {
             Change::Forward if row.state == Inbound::Fetched => {
-                record = inbound::Record::from(&row);
-                let facts = Facts { now: tools.now(), ..*facts.borrow() };
-                act = inbound::decide(&record, &facts);
-                if act != Act::Open {
-                    return Ok(());
+                if !may_open(tools, &row, &facts) {
+                    return Ok(none);
                 }
+                act = Act::Open;
             }
-            Change::Forward => return Ok(()),
+            Change::Forward => return Ok(dirty),
             change @ Change::Quarantine { .. } => {
                 quarantine(tools, row.id, change, heard).await?;
-                return Ok(());
+                return Ok(Dirty { answers: true, ..none });
             }
             Change::FetchAgain { label, detail, due } => {
                 let again = tools.store.refetch(row.id, &label, &detail, due, tools.now());
                 again.await.map_err(|e| act::store_trouble(&e))?;
                 return Err(outcome);
             }
-            change => return setback(tools, target, change, outcome).await,
+            change => {
+                setback(tools, target, change).await?;
+                return Err(outcome);
+            }
+        }
+    }
+}
+
+/// Whether a document could be opened now, once it is fetched.
+fn may_open(tools: &Tools, row: &InboundRow, facts: &watch::Receiver<Facts>) -> bool {
+    let record = inbound::Record { state: Inbound::Fetched, ..inbound::Record::from(row) };
+    let facts = Facts { now: tools.now(), ..*facts.borrow() };
+    let pace = crate::flow::Pace { due: Some(facts.now), ..record.pace };
+    inbound::decide(&inbound::Record { pace, ..record }, &facts) == Act::Open
+}
+
+/// Fetches a small one, opens it as it came, and archives it: what an office gets all day costs one step and no detour over
+/// the spool. `None` where that did not end well after the fetch: then the sealed bytes are in the spool, recorded as
+/// Fetched, so that nothing is decided here.
+async fn at_once(
+    tools: &Tools,
+    row: &mut InboundRow,
+    attempts: u32,
+) -> Result<Option<Dirty>, (inbound::Record, Outcome)> {
+    let mut record = inbound::Record::from(&*row);
+    record.pace.attempts = attempts;
+    let failed = |outcome| (record, outcome);
+    let sealed = unless_cut(tools, fetch::fetch_small(tools, row)).await.map_err(failed)?;
+    let sealed: std::sync::Arc<[u8]> = sealed.into();
+    let source = act::open::Sealed::Memory(sealed.clone());
+    match unless_cut(tools, act::open::open(tools, row.id, source, &mut None)).await {
+        Ok(archiving) => {
+            let round = row.offer.round;
+            archived(tools, row, archiving, |archiving, at| tools.store.received(archiving, round, at))
+                .await
+                .map(Some)
+                .map_err(failed)
+        }
+        Err(Outcome::Stopped) => Err(failed(Outcome::Stopped)),
+        Err(outcome) => {
+            tracing::debug!(?outcome, "not opened at once");
+            let file = fetch::keep_small(tools, row, sealed.to_vec()).await.map_err(failed)?;
+            fetched(tools, row, file).await.map_err(failed)?;
+            Ok(None)
         }
     }
 }
 
 /// One act of a received document with its record.
-async fn one(tools: &Tools, row: &mut InboundRow, act: Act, heard: &mut Heard) -> Step<()> {
+async fn one(tools: &Tools, row: &mut InboundRow, act: Act, heard: &mut Heard) -> Step<Dirty> {
     if act == Act::Fetch {
         let file = unless_cut(tools, fetch::fetch(tools, row)).await?;
-        let fetched = tools.store.fetched(row.id, row.offer.round, &file, tools.now());
-        fetched.await.map_err(|e| act::store_trouble(&e))?;
-        row.state = Inbound::Fetched;
-        row.file = file;
-        row.trouble = store::outbound::Trouble { due: Some(0), ..Default::default() };
-        return Ok(());
+        fetched(tools, row, file).await?;
+        return Ok(Dirty::default());
     }
-    let archiving = unless_cut(tools, act::open::open(tools, row.id, heard)).await?;
+    let archiving =
+        unless_cut(tools, act::open::open(tools, row.id, act::open::Sealed::Spool, heard)).await?;
+    archived(tools, row, archiving, |archiving, at| tools.store.archived(archiving, at)).await
+}
+
+async fn fetched(tools: &Tools, row: &mut InboundRow, file: String) -> Step<()> {
+    let fetched = tools.store.fetched(row.id, row.offer.round, &file, tools.now());
+    fetched.await.map_err(|e| act::store_trouble(&e))?;
+    row.state = Inbound::Fetched;
+    row.file = file;
+    row.trouble = store::outbound::Trouble { due: Some(0), ..Default::default() };
+    Ok(())
+}
+
+/// Records what lies in the archive, then delivers it.
+async fn archived(
+    tools: &Tools,
+    row: &mut InboundRow,
+    archiving: store::inbound::Archiving,
+    record: impl FnOnce(store::inbound::Archiving, i64) -> store::Ticket<Option<i64>>,
+) -> Step<Dirty> {
     row.staged.clone_from(&archiving.staged);
     row.delivered.clone_from(&archiving.delivered);
-    let duplicate = tools.store.archived(archiving, tools.now()).await.map_err(|e| act::store_trouble(&e))?;
+    let duplicate = record(archiving, tools.now()).await.map_err(|e| act::store_trouble(&e))?;
     row.state = Inbound::Archived;
     tracing::info!(state = "archived", duplicate, "收文完成");
     // From here on a failure changes nothing for the sender: delivery is tried again by itself.
-    if let Err(outcome) = upkeep::deliver(tools, row.clone()).await {
+    let delivered = upkeep::deliver(tools, row.clone()).await;
+    if let Err(outcome) = &delivered {
         tracing::warn!(?outcome, "the delivery is tried again");
     }
-    Ok(())
+    Ok(Dirty { answers: true, deliveries: delivered.is_err(), ..Dirty::default() })
 }
 
 async fn quarantine(tools: &Tools, id: i64, change: Change, heard: Heard) -> Step<()> {

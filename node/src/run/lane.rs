@@ -11,11 +11,13 @@ const SMALL: u64 = 1 << 20;
 pub(super) struct Lane {
     places: usize,
     taken: HashMap<Target, u64>,
+    /// More was due than there was room for: looked for again when a place becomes free.
+    pub(super) more: bool,
 }
 
 impl Lane {
     pub(super) fn new(places: usize) -> Self {
-        Self { places: places.max(1), taken: HashMap::new() }
+        Self { places: places.max(1), taken: HashMap::new(), more: false }
     }
 
     /// `None`: full. `Some(None)`: room for anything. `Some(Some(size))`: only for what is at most so large.
@@ -38,8 +40,9 @@ impl Lane {
         self.taken.insert(target, size);
     }
 
-    pub(super) fn leave(&mut self, target: Target) {
-        self.taken.remove(&target);
+    /// Says whether it was there, and something waits for its place.
+    pub(super) fn leave(&mut self, target: Target) -> bool {
+        self.taken.remove(&target).is_some() && self.more
     }
 }
 

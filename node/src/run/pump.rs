@@ -1,5 +1,7 @@
 //! What is asked of the center regularly: offers, outcomes, announcements, the open list, and the sweep of old files.
 
+use crate::link::News;
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
@@ -60,15 +62,21 @@ impl Pumps {
         }
     }
 
-    /// The center has something new.
-    pub(crate) fn want_news(&mut self) {
-        self.want(&[Kind::Offers, Kind::Outcomes, Kind::Announcements]);
+    /// The center has something new of the kinds whose counters have turned since `before`.
+    pub(crate) fn want_news(&mut self, before: News, now: News) {
+        let turned = [
+            (now.offers != before.offers, Kind::Offers),
+            (now.outcomes != before.outcomes, Kind::Outcomes),
+            (now.announcements != before.announcements, Kind::Announcements),
+        ];
+        for (_, kind) in turned.into_iter().filter(|(turned, _)| *turned) {
+            self.want(&[kind]);
+        }
     }
 
     /// Connected (again): what came meanwhile, and whether the directory still says of us what is true.
     pub(crate) fn want_connected(&mut self) {
-        self.want_news();
-        self.want(&[Kind::Own]);
+        self.want(&[Kind::Offers, Kind::Outcomes, Kind::Announcements, Kind::Own]);
     }
 
     /// What the directory says of us.

@@ -43,18 +43,23 @@ impl Store {
     pub fn fetched(&self, id: i64, round: u16, file: &str, at: i64) -> Ticket<()> {
         let file = file.to_owned();
         self.write("fetched", move |ledger| {
-            let now: Option<u16> =
-                ledger.find("SELECT round FROM inbound WHERE id = ?1", [id], |r| r.get(0))?;
-            if now.is_some_and(|now| now != round) {
-                return Err(Error::Moved { what: "received document", was: "another round".to_owned() });
-            }
-            advance(ledger, id, &[Inbound::Offered], Inbound::Fetched, at)?;
+            fetched(ledger, id, round, &file, at)?;
             ledger.execute(
                 "UPDATE inbound SET file = ?2, todo = 1, due = ?3 WHERE id = ?1",
                 params![id, file, at],
             )?;
-            ledger.log(at, NODE, "fetched", Of::Inbound(id), &file)?;
             Ok(())
+        })
+    }
+
+    /// Offered → Fetched → Archived in one step: the sealed bytes of that round were opened as they came and were never in
+    /// the spool. Archive and staged copy must be durable. Returns what [`Store::archived`] returns.
+    ///
+    /// The ticket fails with `state-moved` also if another round was offered meanwhile.
+    pub fn received(&self, archiving: Archiving, round: u16, at: i64) -> Ticket<Option<i64>> {
+        self.write("received", move |ledger| {
+            fetched(ledger, archiving.id, round, "", at)?;
+            archived(ledger, &archiving, at)
         })
     }
 
@@ -78,38 +83,7 @@ impl Store {
     /// Fetched → Archived. Archive and staged copy must be durable. Returns an earlier archived document with the same
     /// content for the same recipient, if any.
     pub fn archived(&self, archiving: Archiving, at: i64) -> Ticket<Option<i64>> {
-        self.write("archived", move |ledger| {
-            let a = &archiving;
-            advance(ledger, a.id, &[Inbound::Fetched], Inbound::Archived, at)?;
-            let twin = "SELECT o.id FROM inbound o JOIN inbound i ON i.id = ?1
-                        WHERE o.digest = ?2 AND o.archived_at IS NOT NULL AND o.recipient = i.recipient AND o.id <> ?1
-                        ORDER BY o.id LIMIT 1";
-            let duplicate_of: Option<i64> =
-                if a.digest == [0; 32] { None } else { ledger.find(twin, params![a.id, a.digest], |r| r.get(0))? };
-            describe(ledger, a.id, &a.about)?;
-            ledger.execute(
-                "UPDATE inbound SET staged = ?2, delivered = ?3, archive = ?4, digest = ?5, content_size = ?6,
-                   warnings = ?7, archived_at = ?8, duplicate_of = ?9, todo = 0, due = NULL, answer = 1
-                 WHERE id = ?1",
-                params![
-                    a.id,
-                    a.staged,
-                    a.delivered,
-                    a.archive,
-                    a.digest,
-                    signed(a.size)?,
-                    a.warnings,
-                    at,
-                    duplicate_of,
-                ],
-            )?;
-            insert_files(ledger, "inbound_content", a.id, &a.files)?;
-            ledger.log(at, NODE, "archived", Of::Inbound(a.id), &a.archive)?;
-            if let Some(twin) = duplicate_of {
-                ledger.log(at, NODE, "looks-like-duplicate", Of::Inbound(a.id), &twin.to_string())?;
-            }
-            Ok(duplicate_of)
-        })
+        self.write("archived", move |ledger| archived(ledger, &archiving, at))
     }
 
     /// The staged copy was renamed into the delivery folder, or had been taken from there. Repeating it changes
@@ -284,6 +258,50 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Offered → Fetched, of that round.
+fn fetched(ledger: &mut Ledger, id: i64, round: u16, file: &str, at: i64) -> Result<(), Error> {
+    let now: Option<u16> = ledger.find("SELECT round FROM inbound WHERE id = ?1", [id], |r| r.get(0))?;
+    if now.is_some_and(|now| now != round) {
+        return Err(Error::Moved { what: "received document", was: "another round".to_owned() });
+    }
+    advance(ledger, id, &[Inbound::Offered], Inbound::Fetched, at)?;
+    ledger.log(at, NODE, "fetched", Of::Inbound(id), file)?;
+    Ok(())
+}
+
+/// Fetched → Archived.
+fn archived(ledger: &mut Ledger, a: &Archiving, at: i64) -> Result<Option<i64>, Error> {
+    advance(ledger, a.id, &[Inbound::Fetched], Inbound::Archived, at)?;
+    let twin = "SELECT o.id FROM inbound o JOIN inbound i ON i.id = ?1
+                WHERE o.digest = ?2 AND o.archived_at IS NOT NULL AND o.recipient = i.recipient AND o.id <> ?1
+                ORDER BY o.id LIMIT 1";
+    let duplicate_of: Option<i64> =
+        if a.digest == [0; 32] { None } else { ledger.find(twin, params![a.id, a.digest], |r| r.get(0))? };
+    describe(ledger, a.id, &a.about)?;
+    ledger.execute(
+        "UPDATE inbound SET staged = ?2, delivered = ?3, archive = ?4, digest = ?5, content_size = ?6,
+           warnings = ?7, archived_at = ?8, duplicate_of = ?9, todo = 0, due = NULL, answer = 1
+         WHERE id = ?1",
+        params![
+            a.id,
+            a.staged,
+            a.delivered,
+            a.archive,
+            a.digest,
+            signed(a.size)?,
+            a.warnings,
+            at,
+            duplicate_of
+        ],
+    )?;
+    insert_files(ledger, "inbound_content", a.id, &a.files)?;
+    ledger.log(at, NODE, "archived", Of::Inbound(a.id), &a.archive)?;
+    if let Some(twin) = duplicate_of {
+        ledger.log(at, NODE, "looks-like-duplicate", Of::Inbound(a.id), &twin.to_string())?;
+    }
+    Ok(duplicate_of)
 }
 
 fn moved(was: Inbound) -> Error {

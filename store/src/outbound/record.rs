@@ -68,23 +68,7 @@ impl Store {
     pub fn described(&self, document: DocumentId, about: About, at: i64) -> Ticket<()> {
         self.write("described", move |ledger| {
             let key = expect_state(ledger, document, Document::Claimed)?;
-            ledger.execute(
-                "UPDATE document SET kind = ?2, edition = ?3, subject = ?4, number = ?5, dated = ?6, priority = ?7,
-                   sender = ?8, sender_name = ?9 WHERE key = ?1",
-                params![
-                    key,
-                    about.kind,
-                    about.edition,
-                    about.subject,
-                    about.number,
-                    about.dated,
-                    about.priority,
-                    about.sender,
-                    about.sender_name,
-                ],
-            )?;
-            ledger.log(at, NODE, "described", Of::Document(key, document), &about.number)?;
-            Ok(())
+            describe(ledger, key, document, &about, at)
         })
     }
 
@@ -94,11 +78,14 @@ impl Store {
     /// The ticket fails with `state-moved`; with `bad-request` if a line names no part or a part no container.
     pub fn sealed(&self, sealing: Sealing, at: i64) -> Ticket<Vec<i64>> {
         self.write("sealed", move |ledger| {
-            let Sealing { document, containers, parts, lines, hints } = &sealing;
+            let Sealing { document, about, containers, parts, lines, hints } = &sealing;
             if lines.is_empty() {
                 return Err(Error::Bad("a sealed document without a recipient"));
             }
             let key = advance(ledger, *document, Document::Sealed)?;
+            if let Some(about) = about {
+                describe(ledger, key, *document, about, at)?;
+            }
             ledger.execute(
                 "UPDATE document SET sealed_at = ?2, todo = 0, due = NULL, attempts = 0, step = NULL, begun = 0,
                    label = '', detail = '' WHERE key = ?1",
@@ -306,6 +293,33 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// What a document says of itself.
+fn describe(
+    ledger: &mut Ledger,
+    key: i64,
+    document: DocumentId,
+    about: &About,
+    at: i64,
+) -> Result<(), Error> {
+    ledger.execute(
+        "UPDATE document SET kind = ?2, edition = ?3, subject = ?4, number = ?5, dated = ?6, priority = ?7,
+           sender = ?8, sender_name = ?9 WHERE key = ?1",
+        params![
+            key,
+            about.kind,
+            about.edition,
+            about.subject,
+            about.number,
+            about.dated,
+            about.priority,
+            about.sender,
+            about.sender_name,
+        ],
+    )?;
+    ledger.log(at, NODE, "described", Of::Document(key, document), &about.number)?;
+    Ok(())
 }
 
 /// The row of a document and where it stands.
