@@ -122,7 +122,7 @@ impl Intruder {
             sealed: envelope::sha256(&sealed),
             length: sealed.len() as u64,
         };
-        self.link.submit(header, &path).await.unwrap();
+        self.link.submit(header, std::fs::File::open(&path).unwrap()).await.unwrap();
         id
     }
 }

@@ -400,7 +400,9 @@ async fn large_bodies_that_hang_do_not_keep_small_ones_waiting() {
         let mut hanging = tokio::task::JoinSet::new();
         for _ in 0..20 {
             let (link, large) = (node.link.clone(), large.clone());
-            hanging.spawn(async move { link.submit(header(3_000_000), &large).await });
+            hanging.spawn(async move {
+                link.submit(header(3_000_000), std::fs::File::open(large).unwrap()).await
+            });
         }
         while book.hanging.load(Ordering::SeqCst) < 4 {
             tokio::task::yield_now().await;
@@ -408,7 +410,7 @@ async fn large_bodies_that_hang_do_not_keep_small_ones_waiting() {
         let small = dir.path().join("small");
         std::fs::write(&small, vec![5; 10_000]).unwrap();
         for _ in 0..3 {
-            let sent = node.link.submit(header(10_000), &small);
+            let sent = node.link.submit(header(10_000), std::fs::File::open(&small).unwrap());
             assert_eq!(tokio::time::timeout(PATIENCE, sent).await.unwrap().unwrap(), [0x30]);
         }
         assert_eq!(book.bodies.lock().unwrap()[0], (0, vec![5; 10_000]));
@@ -426,10 +428,10 @@ async fn bodies_go_on_from_where_they_stopped_and_lists_are_asked_to_the_end() {
     let path = dir.path().join("body");
     let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
     std::fs::write(&path, &bytes).unwrap();
-    link.submit(header(200_000), &path).await.unwrap();
+    link.submit(header(200_000), std::fs::File::open(&path).unwrap()).await.unwrap();
     assert!(book.bodies.lock().unwrap()[0] == (50_000, bytes[50_000..].to_vec()));
     // A file that is shorter than its row says is our own trouble.
-    let error = link.submit(header(250_000), &path).await.unwrap_err();
+    let error = link.submit(header(250_000), std::fs::File::open(&path).unwrap()).await.unwrap_err();
     assert_eq!(error.label(), "body-file");
 
     let mut rest = Vec::new();

@@ -62,6 +62,7 @@ pub(crate) fn claim(n: u32) -> Claim {
 /// One container, one part, `recipients` lines.
 pub(crate) fn sealing(n: u32, recipients: usize) -> Sealing {
     Sealing {
+        about: None,
         document: id(n),
         containers: vec![Container {
             variant: 0,

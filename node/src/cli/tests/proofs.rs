@@ -247,6 +247,7 @@ fn sealed(pki: &Pki) -> (PathBuf, PathBuf) {
         .wait()
         .unwrap();
     let sealing = Sealing {
+        about: None,
         document: ID,
         containers: vec![Container {
             variant: 0,
