@@ -26,6 +26,7 @@ fn sealing(claim: &Claim) -> Sealing {
         Container { variant: 0, manifest: digest, signature: digest, file: claim.drop_name.clone(), size: 1 };
     let part = NewPart { variant: 0, group: 0, sealed: digest, length: 1, file: claim.drop_name.clone() };
     Sealing {
+        about: None,
         document: claim.id,
         containers: vec![container],
         parts: vec![part],

@@ -83,6 +83,7 @@ fn one(store: &Store, n: u32) -> Result<(), store::Error> {
     let parts = store
         .sealed(
             Sealing {
+                about: None,
                 document: id,
                 containers: vec![Container {
                     variant: 0,
