@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::session;
 use envelope::login;
 use std::net::IpAddr;
+use std::sync::Arc;
 use wire::login::ProofFacts;
 use wire::message::{Challenge, Hello, Login, Refusal, Version, Welcome};
 use wire::refusal;
@@ -92,7 +93,7 @@ pub(crate) fn login(
         may_send: member.may_send,
         mailboxes: member.mailboxes.iter().take(MAX_MAILBOXES).cloned().collect(),
     };
-    Ok(Ok((Guest { member: member.code, until: verified.statement.not_after }, welcome)))
+    Ok(Ok((Guest { member: member.code.clone(), until: verified.statement.not_after }, welcome)))
 }
 
 /// At every request: the member may have been suspended, or its statement run out, since it came in.
@@ -100,18 +101,29 @@ pub(crate) fn still_welcome(
     desk: &Desk,
     guest: &Guest,
     now: i64,
-) -> Result<std::result::Result<Member, Refusal>> {
-    if now > guest.until {
-        return Ok(Err(refusal::LOGIN_EXPIRED.refuse("the login statement is past its end")));
-    }
+) -> Result<std::result::Result<Arc<Member>, Refusal>> {
     Ok(match desk.directory.member(&guest.member)? {
         None => Err(refusal::MEMBER_UNKNOWN.refuse("the member is gone")),
-        Some(member) if member.suspended => Err(refusal::MEMBER_SUSPENDED.refuse("the member is suspended")),
-        Some(member) => Ok(member),
+        Some(member) => welcome(guest, member, now),
     })
 }
 
-fn presentable(desk: &Desk, code: &str, from: IpAddr) -> Result<std::result::Result<Member, Refusal>> {
+/// [`still_welcome`] of a member whose standing is at hand.
+pub(crate) fn welcome(
+    guest: &Guest,
+    member: Arc<Member>,
+    now: i64,
+) -> std::result::Result<Arc<Member>, Refusal> {
+    if now > guest.until {
+        return Err(refusal::LOGIN_EXPIRED.refuse("the login statement is past its end"));
+    }
+    if member.suspended {
+        return Err(refusal::MEMBER_SUSPENDED.refuse("the member is suspended"));
+    }
+    Ok(member)
+}
+
+fn presentable(desk: &Desk, code: &str, from: IpAddr) -> Result<std::result::Result<Arc<Member>, Refusal>> {
     let Some(member) = desk.directory.member(code)? else {
         return Ok(Err(refusal::MEMBER_UNKNOWN.refuse("no member has this code")));
     };

@@ -27,15 +27,14 @@ pub(crate) async fn take_body(
     left: u64,
     stop_after: Option<u64>,
 ) -> std::result::Result<Content, Interrupted> {
-    let mut body = exchange.body(left);
     let mut upload = match receive {
         Receive::Memory => {
-            let mut bytes = vec![0; usize::try_from(left).unwrap_or(0)];
-            fill(&mut body, &mut bytes).await.1.map_or(Ok(()), Err).map_err(Interrupted::Wire)?;
+            let bytes = take_small(exchange, left).await.map_err(Interrupted::Wire)?;
             return if stop_after.is_some() { Err(Interrupted::Mischief) } else { Ok(Content::Bytes(bytes)) };
         }
         Receive::File(upload) => upload,
     };
+    let mut body = exchange.body(left);
     let mut taken = 0;
     while taken < left {
         let size = usize::try_from(left - taken).unwrap_or(usize::MAX).min(CHUNK);
@@ -62,6 +61,12 @@ pub(crate) async fn take_body(
     }
     let finished = blocking(house, move |_| upload.finish()).await;
     finished.map_err(|error| Interrupted::Refused(report(&error), 0))
+}
+
+/// Takes a body of `length` bytes into memory.
+pub(crate) async fn take_small(exchange: &mut Exchange, length: u64) -> wire::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    fill(&mut exchange.body(length), &mut bytes).await.1.map_or(Ok(bytes), Err)
 }
 
 /// Reads until `bytes` is full; how many came, and what stopped them.

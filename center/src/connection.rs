@@ -3,7 +3,7 @@
 //! What is asked is decided in `admission` and `session`; here replies leave and mischief strikes, and `bodies` moves bytes.
 
 use crate::admission::{self, Asked, Guest};
-use crate::bodies::{Interrupted, send_body, take_body};
+use crate::bodies::{Interrupted, send_body, take_body, take_small};
 use crate::database::locked;
 use crate::desk::Desk;
 use crate::directory::Member;
@@ -218,7 +218,7 @@ async fn ask(
     house: &Arc<House>,
     guest: &Arc<Guest>,
     request: Request,
-) -> std::result::Result<(Member, Answer), Refusal> {
+) -> std::result::Result<(Arc<Member>, Answer), Refusal> {
     let (guest, now) = (guest.clone(), (house.clock)());
     let asked = blocking(house, move |house| {
         Ok(match admission::still_welcome(&house.desk, &guest, now)? {
@@ -239,9 +239,8 @@ async fn watch(house: &Arc<House>, guest: &Arc<Guest>, request: Request, wait: u
     loop {
         let mut rung = pin!(bell.notified());
         rung.as_mut().enable();
-        let news = match ask(house, guest, request.clone()).await {
-            Ok((_, Answer::Reply(reply))) => reply,
-            Ok(_) => return Reply::Refused(refusal::INTERNAL.refuse("a watch with a body")),
+        let news = match look(house, guest, &request).await {
+            Ok(news) => news,
             Err(no) => return Reply::Refused(no),
         };
         if !matches!(news, Reply::News { offers: false, outcomes: false, announcements: false }) {
@@ -255,6 +254,25 @@ async fn watch(house: &Arc<House>, guest: &Arc<Guest>, request: Request, wait: u
     }
 }
 
+/// One look for news: from memory where that knows, else from the database.
+async fn look(
+    house: &Arc<House>,
+    guest: &Arc<Guest>,
+    request: &Request,
+) -> std::result::Result<Reply, Refusal> {
+    let (desk, now) = (&house.desk, (house.clock)());
+    if let Some(member) = desk.directory.member_at_hand(&guest.member) {
+        let member = admission::welcome(guest, member, now)?;
+        if let Some(reply) = session::at_hand(desk, &member, request, now) {
+            return Ok(reply);
+        }
+    }
+    match ask(house, guest, request.clone()).await? {
+        (_, Answer::Reply(reply)) => Ok(reply),
+        _ => Err(refusal::INTERNAL.refuse("a watch with a body")),
+    }
+}
+
 async fn submit(
     house: &Arc<House>,
     guest: &Arc<Guest>,
@@ -264,6 +282,9 @@ async fn submit(
     eager: bool,
     trouble: Option<Trouble>,
 ) -> wire::Result<()> {
+    if eager {
+        return submit_whole(house, guest, incoming, exchange, header, trouble).await;
+    }
     let request = Request::Submit { header: header.clone(), eager };
     let (member, receive) = match ask(house, guest, request).await {
         Ok((member, Answer::Receive(receive))) => (member, receive),
@@ -273,10 +294,6 @@ async fn submit(
                 Ok(_) => return Ok(()), // only a Fetch is answered with a body
                 Err(no) => Reply::Refused(no),
             };
-            if eager {
-                // the body is on its way already: pass over it, so that the connection stays in step
-                exchange.recv_body(&mut tokio::io::sink(), header.length.min(wire::EAGER_LIMIT)).await?;
-            }
             return send(incoming, exchange, &reply, trouble).await;
         }
     };
@@ -284,9 +301,7 @@ async fn submit(
         Receive::Memory => 0,
         Receive::File(upload) => upload.offset(),
     };
-    if !eager {
-        exchange.send(&Reply::Go { offset }).await?;
-    }
+    exchange.send(&Reply::Go { offset }).await?;
     let left = header.length.saturating_sub(offset);
     let stop_after = match trouble {
         Some(Trouble::CutBody(thousandths)) => Some(left / 1000 * u64::from(thousandths)),
@@ -310,6 +325,30 @@ async fn submit(
     };
     let now = (house.clock)();
     let kept = blocking(house, move |house| session::finish(&house.desk, &member, &header, content, now));
+    let reply = kept.await.unwrap_or_else(|error| Reply::Refused(report(&error)));
+    send(incoming, exchange, &reply, trouble).await
+}
+
+/// A `Submit` whose body is on its way already, at most [`wire::EAGER_LIMIT`]: it is taken first, also where it will be
+/// refused, so that the connection stays in step; everything else is one piece of work.
+async fn submit_whole(
+    house: &Arc<House>,
+    guest: &Arc<Guest>,
+    incoming: &Incoming,
+    mut exchange: Exchange,
+    header: PartHeader,
+    trouble: Option<Trouble>,
+) -> wire::Result<()> {
+    let body = take_small(&mut exchange, header.length.min(wire::EAGER_LIMIT)).await?;
+    if matches!(trouble, Some(Trouble::CutBody(_))) {
+        incoming.close().await;
+        return Ok(());
+    }
+    let (guest, now) = (guest.clone(), (house.clock)());
+    let kept = blocking(house, move |house| match admission::still_welcome(&house.desk, &guest, now)? {
+        Ok(member) => session::submit_whole(&house.desk, &member, &header, body, now),
+        Err(no) => Ok(Reply::Refused(no)),
+    });
     let reply = kept.await.unwrap_or_else(|error| Reply::Refused(report(&error)));
     send(incoming, exchange, &reply, trouble).await
 }

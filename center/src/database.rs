@@ -1,15 +1,16 @@
-//! The one SQLite file: a writer thread that commits many requests at once, and readers.
+//! The one SQLite file: writers that share a commit, and readers.
 //!
-//! A write is answered after the COMMIT that holds it. Requests that arrive while a commit is under way share the next
-//! one (group commit), each in a SAVEPOINT of its own so that a failing one does not undo its neighbours. The command
-//! line writes from a process of its own through the same file (WAL); [`Database::foreign_writes`] tells that it did.
+//! A write is answered after the COMMIT that holds it. Who finds nobody writing leads: it runs everything that waits, its
+//! own request among it, in one transaction (group commit), each in a SAVEPOINT of its own so that a failing one does not
+//! undo its neighbours. Who comes meanwhile waits for the next group. So a request alone costs no change of thread. The
+//! command line writes from a process of its own through the same file (WAL); [`Database::foreign_writes`] tells that it did.
 
 use crate::error::{Error, Result};
 use durable::Step;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// Steps of the schema; `user_version` counts those that were applied.
@@ -27,10 +28,21 @@ type Job = Box<dyn FnOnce(&Connection) -> Done + Send>;
 /// Handle of the database.
 pub(crate) struct Database {
     path: PathBuf,
-    jobs: Mutex<Option<SyncSender<Job>>>,
-    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    queue: Mutex<Queue>,
+    ended: Condvar,
+    /// Whoever leads holds it; none after [`Database::close`].
+    writer: Mutex<Option<Connection>>,
+    /// `PRAGMA data_version` as the writer's connection saw it last.
+    foreign: AtomicI64,
     readers: Mutex<Pool>,
     free: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: Vec<Job>,
+    led: bool,
+    closed: bool,
 }
 
 #[derive(Default)]
@@ -40,10 +52,11 @@ struct Pool {
 }
 
 impl Database {
-    /// Opens or creates the file, brings its schema up to date, looks for damage if asked to, and starts the writer.
+    /// Opens or creates the file, brings its schema up to date, and looks for damage if asked to.
     pub(crate) fn open(path: &Path, check: bool) -> Result<Self> {
         let mut connection = connect(path, OpenFlags::default())?;
         migrate(&mut connection)?;
+        connection.pragma_update(None, "cache_size", -8000).map_err(Error::database("opening the file"))?;
         if check {
             let verdict: String = connection
                 .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -52,48 +65,121 @@ impl Database {
                 return Err(Error::Damaged(verdict));
             }
         }
-        let (jobs, queue) = sync_channel::<Job>(4 * GROUP);
-        let writer = std::thread::Builder::new()
-            .name("center-writer".into())
-            .spawn(move || write_loop(&connection, &queue))
-            .map_err(|e| Error::file("start the writer of", path, e))?;
-        Ok(Self {
+        let database = Self {
             path: path.to_owned(),
-            jobs: Mutex::new(Some(jobs)),
-            writer: Mutex::new(Some(writer)),
+            queue: Mutex::default(),
+            ended: Condvar::new(),
+            foreign: AtomicI64::new(0),
+            writer: Mutex::new(Some(connection)),
             readers: Mutex::default(),
             free: Condvar::new(),
-        })
+        };
+        database.foreign_writes()?;
+        Ok(database)
     }
 
-    /// Runs `work` in the writer and returns after it is durable. Blocks.
+    /// Runs `work` in a transaction and returns after it is durable. Blocks.
     pub(crate) fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (answer, answered) = sync_channel(1);
+        self.write_then(work, |_| {})
+    }
+
+    /// [`Database::write`], and what `then` does is done before any later write: in the order of the commits, after that of
+    /// this one, and before anybody has its answer. It must neither block nor panic.
+    pub(crate) fn write_then<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T> {
+        let answer = Arc::new(Mutex::new(None));
+        let place = answer.clone();
         let job: Job = Box::new(move |connection| {
             let result = in_savepoint(connection, work);
             Box::new(move |failed| {
-                let _ = answer.send(match failed {
-                    None => result,
-                    Some(error) => Err(error),
-                });
+                let result = failed.map_or(result, Err);
+                if let Ok(done) = &result {
+                    then(done);
+                }
+                *locked(&place) = Some(result);
             })
         });
-        let jobs = locked(&self.jobs).clone().ok_or(Error::Stopping)?;
-        jobs.send(job).map_err(|_| Error::Stopping)?;
-        drop(jobs);
-        answered.recv().map_err(|_| Error::Stopping)?
+        let mut queue = locked(&self.queue);
+        if queue.closed {
+            return Err(Error::Stopping);
+        }
+        queue.jobs.push(job);
+        loop {
+            // a job that was dropped can no longer answer
+            let dropped = Arc::strong_count(&answer) == 1;
+            if let Some(result) = locked(&answer).take() {
+                return result;
+            }
+            if dropped {
+                return Err(Error::Stopping);
+            }
+            if queue.led {
+                queue = self.ended.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            } else {
+                queue.led = true;
+                drop(queue);
+                self.lead();
+                queue = locked(&self.queue);
+            }
+        }
     }
 
-    /// Runs `work` on a reading connection, in one snapshot. Blocks.
+    /// Runs what waits. The caller has taken the lead, which ends here.
+    fn lead(&self) {
+        let _ends = Lead(self);
+        match locked(&self.writer).as_ref() {
+            Some(connection) => self.group(connection),
+            None => locked(&self.queue).jobs.clear(),
+        }
+    }
+
+    fn group(&self, connection: &Connection) {
+        if let Err(error) = run(connection, "BEGIN IMMEDIATE").and_then(|()| self.look(connection)) {
+            // nobody may run without a transaction: refuse those who wait, the next one tries again
+            tracing::error!(%error, "the writer cannot begin");
+            locked(&self.queue).jobs.clear();
+            let _ = connection.execute_batch("ROLLBACK");
+            return;
+        }
+        let mut done = Vec::new();
+        loop {
+            let mut queue = locked(&self.queue);
+            let most = queue.jobs.len().min(GROUP - done.len());
+            let jobs: Vec<Job> = queue.jobs.drain(..most).collect();
+            drop(queue);
+            if jobs.is_empty() {
+                break;
+            }
+            done.extend(jobs.into_iter().map(|job| job(connection)));
+        }
+        let committed = commit(connection);
+        if let Err(source) = &committed {
+            tracing::error!(error = %source, "the writer cannot commit");
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        let full =
+            committed.as_ref().is_err_and(|e| e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
+        for answer in done {
+            answer(match (&committed, full) {
+                (Ok(()), _) => None,
+                (Err(_), true) => Some(Error::Full { path: PathBuf::from("center.db") }),
+                (Err(_), false) => {
+                    Some(Error::Database { doing: "committing", source: rusqlite::Error::InvalidQuery })
+                }
+            });
+        }
+    }
+
+    /// Runs `work` on a reading connection. Each statement sees what was committed when it began. Blocks.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let mut reader = self.reader()?;
-        let result = reader
-            .transaction()
-            .map_err(Error::database("beginning to read"))
-            .and_then(|snapshot| work(&snapshot));
+        let reader = self.reader()?;
+        let result = work(&reader);
         let mut pool = locked(&self.readers);
         pool.idle.push(reader);
         drop(pool);
@@ -101,23 +187,46 @@ impl Database {
         result
     }
 
-    /// A number that changes whenever another process has written.
-    pub(crate) fn foreign_writes(&self) -> Result<i64> {
-        // asked on the writer's connection, the only one of this process that writes
-        self.write(|connection| {
-            connection
-                .query_row("PRAGMA data_version", [], |row| row.get(0))
-                .map_err(Error::database("looking for foreign writes"))
+    /// [`Database::read`] with one snapshot for all statements.
+    pub(crate) fn snapshot<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.read(|connection| {
+            run(connection, "BEGIN").map_err(Error::database("beginning to read"))?;
+            let result = work(connection);
+            run(connection, "COMMIT").map_err(Error::database("ending to read"))?;
+            result
         })
     }
 
-    /// Lets the writer finish what is queued, and ends it.
-    pub(crate) fn close(&self) {
-        locked(&self.jobs).take();
-        let writer = locked(&self.writer).take();
-        if let Some(writer) = writer {
-            let _ = writer.join();
+    /// A number that grows whenever another process has written. While a group of our own is under way, as it was when that
+    /// began: until its end nobody else can write. Never waits for a write.
+    pub(crate) fn foreign_writes(&self) -> Result<i64> {
+        let writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(self.foreign.load(Ordering::Acquire)),
+        };
+        if let Some(connection) = writer.as_ref() {
+            self.look(connection).map_err(Error::database("looking for foreign writes"))?;
         }
+        Ok(self.foreign.load(Ordering::Acquire))
+    }
+
+    /// On the writer's connection, the only one of this process that writes, the number counts only others.
+    fn look(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let seen = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        self.foreign.store(seen, Ordering::Release);
+        Ok(())
+    }
+
+    /// Lets what waits be written, and closes the file.
+    pub(crate) fn close(&self) {
+        let mut queue = locked(&self.queue);
+        queue.closed = true;
+        while queue.led || !queue.jobs.is_empty() {
+            queue = self.ended.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(queue);
+        locked(&self.writer).take();
     }
 
     fn reader(&self) -> Result<Connection> {
@@ -143,6 +252,22 @@ impl Database {
     }
 }
 
+/// The lead, until it is dropped. A panic in a job leaves a transaction that nobody understands: nothing more is written.
+struct Lead<'a>(&'a Database);
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let mut queue = locked(&self.0.queue);
+        queue.led = false;
+        if std::thread::panicking() {
+            queue.closed = true;
+            queue.jobs.clear();
+        }
+        drop(queue);
+        self.0.ended.notify_all();
+    }
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         self.close();
@@ -161,6 +286,11 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        // else every savepoint spills to a temporary file
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        // a checkpoint after 16 MB instead of 4: most pages are then written back once for several commits
+        connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(())
     };
@@ -188,46 +318,18 @@ fn migrate(connection: &mut Connection) -> Result<()> {
 
 fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
     let doing = "keeping one request apart";
-    connection.execute_batch("SAVEPOINT one").map_err(Error::database(doing))?;
+    run(connection, "SAVEPOINT one").map_err(Error::database(doing))?;
     let result = work(connection);
-    let end = if result.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
-    connection.execute_batch(end).map_err(Error::database(doing))?;
+    if result.is_err() {
+        run(connection, "ROLLBACK TO one").map_err(Error::database(doing))?;
+    }
+    run(connection, "RELEASE one").map_err(Error::database(doing))?;
     result
 }
 
-fn write_loop(connection: &Connection, queue: &Receiver<Job>) {
-    while let Ok(first) = queue.recv() {
-        if let Err(source) = connection.execute_batch("BEGIN IMMEDIATE") {
-            // nobody else may run without a transaction: refuse this one, the next tries again
-            let refused: Job = first;
-            drop(refused);
-            tracing::error!(error = %source, "the writer cannot begin");
-            continue;
-        }
-        let mut done = vec![first(connection)];
-        while done.len() < GROUP {
-            match queue.try_recv() {
-                Ok(job) => done.push(job(connection)),
-                Err(_) => break,
-            }
-        }
-        let committed = commit(connection);
-        if let Err(source) = &committed {
-            tracing::error!(error = %source, "the writer cannot commit");
-            let _ = connection.execute_batch("ROLLBACK");
-        }
-        let full =
-            committed.as_ref().is_err_and(|e| e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull));
-        for answer in done {
-            answer(match (&committed, full) {
-                (Ok(()), _) => None,
-                (Err(_), true) => Some(Error::Full { path: PathBuf::from("center.db") }),
-                (Err(_), false) => {
-                    Some(Error::Database { doing: "committing", source: rusqlite::Error::InvalidQuery })
-                }
-            });
-        }
-    }
+/// A statement without values and rows, parsed once.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 fn commit(connection: &Connection) -> rusqlite::Result<()> {
@@ -237,7 +339,7 @@ fn commit(connection: &Connection) -> rusqlite::Result<()> {
         let code = if full { rusqlite::ffi::SQLITE_FULL } else { rusqlite::ffi::SQLITE_IOERR };
         return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
     }
-    connection.execute_batch("COMMIT")?;
+    run(connection, "COMMIT")?;
     durable::witness(CENTER, || {
         connection.path().map(|db| vec![format!("{db}-wal").into(), db.into()]).unwrap_or_default()
     });
@@ -252,7 +354,7 @@ mod tests {
     #[test]
     fn a_failing_write_does_not_undo_its_neighbours() {
         let dir = tempfile::tempdir().unwrap();
-        let database = std::sync::Arc::new(Database::open(&dir.path().join("center.db"), true).unwrap());
+        let database = Arc::new(Database::open(&dir.path().join("center.db"), true).unwrap());
         let threads: Vec<_> = (0..64_i64)
             .map(|i| {
                 let database = database.clone();
@@ -280,6 +382,48 @@ mod tests {
             })
             .unwrap();
         assert_eq!((count, odd), (32, 0));
+    }
+
+    #[test]
+    fn what_follows_a_write_is_done_in_the_order_of_the_commits() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::open(&dir.path().join("center.db"), true).unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let threads: Vec<_> = (0..64_i64)
+            .map(|i| {
+                let (database, seen) = (database.clone(), seen.clone());
+                std::thread::spawn(move || {
+                    let noted = seen.clone();
+                    let number = database.write_then(
+                        move |c| {
+                            c.execute(
+                                "INSERT INTO announcement (time, title, body) VALUES (?1, '', '')",
+                                [i],
+                            )
+                            .map_err(Error::database("testing"))?;
+                            Ok(c.last_insert_rowid())
+                        },
+                        move |number| locked(&noted).push(*number),
+                    );
+                    let number = number.unwrap();
+                    assert!(locked(&seen).contains(&number), "before the answer");
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        assert_eq!(*locked(&seen), (1..=64).collect::<Vec<i64>>());
+    }
+
+    #[test]
+    fn after_a_panic_in_a_write_nothing_more_is_written_and_nobody_waits_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::open(&dir.path().join("center.db"), true).unwrap());
+        let broken = database.clone();
+        let panicked = std::thread::spawn(move || broken.write(|_| -> Result<()> { panic!("on purpose") }));
+        assert!(panicked.join().is_err());
+        assert!(matches!(database.write(|_| Ok(())), Err(Error::Stopping)));
+        database.close();
+        assert!(matches!(database.write(|_| Ok(())), Err(Error::Stopping)));
     }
 
     #[test]

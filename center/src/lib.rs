@@ -19,6 +19,7 @@ mod database;
 mod desk;
 pub mod directory;
 mod error;
+mod known;
 pub mod mailbox;
 mod mischief;
 mod network;

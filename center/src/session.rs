@@ -8,7 +8,7 @@ use crate::directory::Member;
 use crate::error::{Error, Result};
 use crate::mailbox::sqlite::DAY;
 use crate::mailbox::{
-    Content, Cursors, Fetched, INLINE, NewPart, Report, ReportLine, Reported, Source, Submitted, Upload,
+    Content, Cursors, Fetched, INLINE, NewPart, News, Report, ReportLine, Reported, Source, Submitted, Upload,
 };
 use envelope::receipt::{Kind, Receipt, ReceiptLine, Verdict, VerifiedReceipt};
 use std::collections::HashSet;
@@ -40,8 +40,8 @@ const PAGE_BYTES: usize = wire::MAX_REPLY as usize - 256 * 1024;
 
 /// Answers a request. A refusal is a reply; an error is the center's own trouble (see [`trouble`]).
 pub(crate) fn answer(desk: &Desk, member: &Member, request: Request, now: i64) -> Result<Answer> {
-    if let Err(after) = desk.requests.take(&member.code, desk.limits.requests_per_minute, now) {
-        return Ok(refused(later(refusal::RATE_EXCEEDED.refuse("too many requests a minute"), after)));
+    if let Some(no) = too_many(desk, member, now) {
+        return Ok(refused(no));
     }
     let reply = match request {
         Request::Submit { header, eager } => return submit(desk, member, &header, eager, now),
@@ -53,8 +53,7 @@ pub(crate) fn answer(desk: &Desk, member: &Member, request: Request, now: i64) -
                 outcomes: outcomes_after,
                 announcements: announcements_after,
             };
-            let news = desk.mailbox.news(&member.code, cursors)?;
-            Reply::News { offers: news.offers, outcomes: news.outcomes, announcements: news.announcements }
+            told(desk.mailbox.news(&member.code, cursors)?)
         }
         Request::Report { bundle } => report(desk, member, bundle, now)?,
         Request::Outcomes { after, limit } => {
@@ -84,6 +83,47 @@ pub(crate) fn answer(desk: &Desk, member: &Member, request: Request, now: i64) -
         }
     };
     Ok(Answer::Reply(reply))
+}
+
+/// Answers a `Watch` without waiting for a disk, if that can be; else `None`, and the request was not counted.
+pub(crate) fn at_hand(desk: &Desk, member: &Member, request: &Request, now: i64) -> Option<Reply> {
+    let Request::Watch { offers_after, outcomes_after, announcements_after, .. } = *request else {
+        return None;
+    };
+    let cursors =
+        Cursors { offers: offers_after, outcomes: outcomes_after, announcements: announcements_after };
+    let news = desk.mailbox.news_at_hand(&member.code, cursors)?;
+    Some(match too_many(desk, member, now) {
+        Some(no) => Reply::Refused(no),
+        None => told(news),
+    })
+}
+
+fn told(news: News) -> Reply {
+    Reply::News { offers: news.offers, outcomes: news.outcomes, announcements: news.announcements }
+}
+
+fn too_many(desk: &Desk, member: &Member, now: i64) -> Option<Refusal> {
+    let after = desk.requests.take(&member.code, desk.limits.requests_per_minute, now).err()?;
+    Some(later(refusal::RATE_EXCEEDED.refuse("too many requests a minute"), after))
+}
+
+/// A `Submit` with its body.
+pub(crate) fn submit_whole(
+    desk: &Desk,
+    member: &Member,
+    header: &PartHeader,
+    body: Vec<u8>,
+    now: i64,
+) -> Result<Reply> {
+    if let Some(no) = too_many(desk, member, now) {
+        return Ok(Reply::Refused(no));
+    }
+    match submit(desk, member, header, true, now)? {
+        Answer::Reply(reply) => Ok(reply),
+        Answer::Receive(_) => finish(desk, member, header, Content::Bytes(body), now),
+        Answer::Body { .. } => Err(Error::Task),
+    }
 }
 
 /// Submit (protocol §4.2), up to the body. What was accepted before is answered first, whatever changed since.
@@ -359,9 +399,9 @@ fn signed_by(
     now: i64,
 ) -> Result<std::result::Result<VerifiedReceipt, Refusal>> {
     let mut why = refusal::RECEIPT_NOT_YOURS.refuse("no signing certificate is registered for the member");
-    for signer in desk.directory.signers(&member.code)? {
+    for signer in desk.directory.signers(&member.code)?.iter() {
         let at = now.clamp(signer.not_before(), signer.not_after().max(signer.not_before()));
-        match receipt.verify_pinned(Kind::Receiver, &signer, at) {
+        match receipt.verify_pinned(Kind::Receiver, signer, at) {
             Ok(verified) => return Ok(Ok(verified)),
             Err(envelope::Error::WrongSigner { .. }) => {
                 why = refusal::RECEIPT_NOT_YOURS.refuse("the signer is not the member");

@@ -10,6 +10,7 @@ pub use sqlite::SqliteDirectory;
 use crate::Network;
 use crate::error::Result;
 use envelope::{Certificate, Digest};
+use std::sync::Arc;
 use wire::message::{DirectoryAnswer, Standing};
 
 /// Largest registration accepted, bytes: [`wire::MAX_DIRECTORY_CODES`] of them fit in one reply.
@@ -18,13 +19,15 @@ pub const MAX_REGISTRATION: usize = 20_000;
 /// What a session asks about members. All calls block; what another process wrote is seen at the next call.
 pub trait Directory: Send + Sync + 'static {
     /// A member by its organisation code.
-    fn member(&self, code: &str) -> Result<Option<Member>>;
+    fn member(&self, code: &str) -> Result<Option<Arc<Member>>>;
+    /// The same without waiting for a disk, where it is in memory and still so.
+    fn member_at_hand(&self, code: &str) -> Option<Arc<Member>>;
     /// How each mailbox stands, in the order asked.
     fn standings(&self, codes: &[&str]) -> Result<Vec<Standing>>;
     /// Standing and entry of each mailbox, in the order asked.
     fn answers(&self, codes: &[String]) -> Result<Vec<DirectoryAnswer>>;
     /// Every signing certificate that was ever registered for a member.
-    fn signers(&self, member: &str) -> Result<Vec<Certificate>>;
+    fn signers(&self, member: &str) -> Result<Arc<[Certificate]>>;
 }
 
 /// A member as it stands now.

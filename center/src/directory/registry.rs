@@ -259,7 +259,7 @@ impl Registry {
     /// # Errors
     /// [`Error::Database`].
     pub fn member(&self, code: &str) -> Result<Option<Member>> {
-        self.database.read(|c| sqlite::member(c, code))
+        self.database.snapshot(|c| sqlite::member(c, code))
     }
 
     /// All members in the order of their codes.
@@ -267,7 +267,7 @@ impl Registry {
     /// # Errors
     /// [`Error::Database`].
     pub fn members(&self) -> Result<Vec<Member>> {
-        self.database.read(|c| {
+        self.database.snapshot(|c| {
             let codes: Vec<String> = c
                 .prepare("SELECT code FROM member ORDER BY code")
                 .and_then(|mut s| s.query_map([], |r| r.get(0))?.collect())

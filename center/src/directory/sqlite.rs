@@ -3,33 +3,65 @@
 use super::{Directory, Member, Quotas};
 use crate::database::Database;
 use crate::error::{Error, Result};
+use crate::known::Known;
 use envelope::Certificate;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
 use wire::message::{DirectoryAnswer, Standing};
 
-/// The default directory.
+/// The default directory. What it has read it keeps in memory; [`super::Registry`] changes it through a database of its
+/// own, which counts as another process's write.
 pub struct SqliteDirectory {
     database: Arc<Database>,
+    members: Known<Arc<Member>>,
+    standings: Known<Standing>,
+    signers: Known<Arc<[Certificate]>>,
 }
 
 impl SqliteDirectory {
     pub(crate) fn new(database: Arc<Database>) -> Self {
-        Self { database }
+        Self { database, members: Known::default(), standings: Known::default(), signers: Known::default() }
     }
 }
 
 impl Directory for SqliteDirectory {
-    fn member(&self, code: &str) -> Result<Option<Member>> {
-        self.database.read(|c| member(c, code))
+    fn member(&self, code: &str) -> Result<Option<Arc<Member>>> {
+        let version = self.database.foreign_writes()?;
+        if let Some(member) = self.members.get(version, code) {
+            return Ok(Some(member));
+        }
+        let found = self.database.snapshot(|c| member(c, code))?.map(Arc::new);
+        if let Some(member) = &found {
+            self.members.put(version, code, member.clone());
+        }
+        Ok(found)
+    }
+
+    fn member_at_hand(&self, code: &str) -> Option<Arc<Member>> {
+        self.members.get(self.database.foreign_writes().ok()?, code)
     }
 
     fn standings(&self, codes: &[&str]) -> Result<Vec<Standing>> {
-        self.database.read(|c| codes.iter().map(|code| Ok(look_up(c, code, false)?.0)).collect())
+        let version = self.database.foreign_writes()?;
+        let known = self.standings.with(version, |map| {
+            codes.iter().map(|code| map.get(*code).copied()).collect::<Option<Vec<_>>>()
+        });
+        if let Some(standings) = known.flatten() {
+            return Ok(standings);
+        }
+        let standings: Vec<Standing> = self
+            .database
+            .snapshot(|c| codes.iter().map(|code| Ok(look_up(c, code, false)?.0)).collect::<Result<_>>())?;
+        self.standings.with(version, |map| {
+            // unknown codes can be made up without end
+            let pairs = codes.iter().zip(&standings).filter(|(_, s)| **s != Standing::Unknown);
+            map.extend(pairs.map(|(code, standing)| ((*code).to_owned(), *standing)));
+        });
+        Ok(standings)
     }
 
     fn answers(&self, codes: &[String]) -> Result<Vec<DirectoryAnswer>> {
-        self.database.read(|c| {
+        self.database.snapshot(|c| {
             codes
                 .iter()
                 .map(|code| {
@@ -40,15 +72,24 @@ impl Directory for SqliteDirectory {
         })
     }
 
-    fn signers(&self, member: &str) -> Result<Vec<Certificate>> {
+    fn signers(&self, member: &str) -> Result<Arc<[Certificate]>> {
+        let version = self.database.foreign_writes()?;
+        if let Some(signers) = self.signers.get(version, member) {
+            return Ok(signers);
+        }
         let ders: Vec<Vec<u8>> = self.database.read(|c| {
             c.prepare_cached("SELECT der FROM signer WHERE member = ?1")
                 .and_then(|mut s| s.query_map([member], |r| r.get(0))?.collect())
                 .map_err(Error::database("reading certificates"))
         })?;
-        ders.iter()
+        let signers: Arc<[Certificate]> = ders
+            .iter()
             .map(|der| Certificate::from_der(der).map_err(Error::envelope("a stored certificate")))
-            .collect()
+            .collect::<Result<_>>()?;
+        if !signers.is_empty() {
+            self.signers.put(version, member, signers.clone());
+        }
+        Ok(signers)
     }
 }
 

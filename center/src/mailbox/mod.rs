@@ -9,6 +9,7 @@ pub(crate) mod files;
 mod report;
 pub mod sqlite;
 mod tidy;
+mod tips;
 
 use crate::error::Result;
 use wire::message::{Announcement, Digest, OpenPart, Outcome, PartHeader, PartKey};
@@ -50,6 +51,8 @@ pub trait Mailbox: Send + Sync + 'static {
 
     /// Whether there is anything above the cursors.
     fn news(&self, member: &str, cursors: Cursors) -> Result<News>;
+    /// The same without waiting for a disk, where it is in memory and still so.
+    fn news_at_hand(&self, member: &str, cursors: Cursors) -> Option<News>;
     /// Publishes an announcement and gives its number.
     fn announce(&self, title: &str, body: &str, now: i64) -> Result<u64>;
     /// Announcements above `after`, at most `limit` of them and about `bytes` in all.

@@ -1,13 +1,14 @@
 //! Keeping a receipt bundle: every line must have its mailbox line, with the same digests.
 
-use super::sqlite::{DAY, one, use_up, used};
+use super::sqlite::{DAY, one, unsigned, use_up, used};
 use super::{Report, ReportLine, Reported};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, params};
 use wire::message::Digest;
 
-/// In one transaction: look for the repeat, check all lines, keep the bundle, settle the lines.
-pub(super) fn keep(c: &Connection, report: &Report) -> Result<Reported> {
+/// In one transaction: look for the repeat, check all lines, keep the bundle, settle the lines. Also gives the number of
+/// the outcome, if one was kept.
+pub(super) fn keep(c: &Connection, report: &Report) -> Result<(Reported, Option<u64>)> {
     let digest = envelope::sha256(&report.bundle);
     let before: bool = one(
         c,
@@ -20,17 +21,17 @@ pub(super) fn keep(c: &Connection, report: &Report) -> Result<Reported> {
         match find(c, &report.reporter, line)? {
             Ok(found) => targets.extend(found.into_iter().map(|found| (line, found))),
             Err(_) if before => {}
-            Err(no) => return Ok(no),
+            Err(no) => return Ok((no, None)),
         }
     }
     if targets.iter().all(|(_, found)| found.verdict.is_some()) {
         if before {
-            return Ok(Reported::Before);
+            return Ok((Reported::Before, None));
         }
         // kept and forwarded, but nobody can be made to keep any number of them
         let (day, bytes) = (report.at.div_euclid(DAY), report.bundle.len() as u64);
         if used(c, &report.reporter, day)?.saturating_add(bytes) > report.bytes_per_day {
-            return Ok(Reported::OverQuota);
+            return Ok((Reported::OverQuota, None));
         }
         use_up(c, &report.reporter, day, bytes).map_err(Error::database("keeping a report"))?;
     }
@@ -39,6 +40,7 @@ pub(super) fn keep(c: &Connection, report: &Report) -> Result<Reported> {
     )
     .and_then(|mut s| s.execute(params![report.sender, report.reporter, digest, report.bundle, report.at]))
     .map_err(Error::database("keeping a report"))?;
+    let outcome = c.last_insert_rowid();
     let mut contradictions = Vec::new();
     for (line, found) in targets {
         match found.verdict {
@@ -47,7 +49,7 @@ pub(super) fn keep(c: &Connection, report: &Report) -> Result<Reported> {
             Some(_) => contradictions.push(line.document),
         }
     }
-    Ok(Reported::Kept { contradictions })
+    Ok((Reported::Kept { contradictions }, Some(unsigned(outcome))))
 }
 
 /// A mailbox line that a receipt line answers.

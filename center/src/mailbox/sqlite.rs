@@ -1,6 +1,7 @@
 //! The mailbox in SQLite, with large bodies as files beside it.
 
 use super::files::Files;
+use super::tips::{Tip, Tips};
 use super::{
     Content, Counts, Cursors, Fetched, Held, INLINE, Mailbox, NewPart, News, Report, Reported, Source,
     Submitted, Tidied, Upload, Used, Waiting, report, tidy,
@@ -21,12 +22,13 @@ pub(crate) const DAY: i64 = 86_400_000;
 pub struct SqliteMailbox {
     database: Arc<Database>,
     files: Arc<Files>,
+    tips: Arc<Tips>,
 }
 
 impl SqliteMailbox {
     /// On an open database, with files under `data`.
     pub(crate) fn new(database: Arc<Database>, data: &Path) -> Result<Self> {
-        let mailbox = Self { database, files: Arc::new(Files::open(data)?) };
+        let mailbox = Self { database, files: Arc::new(Files::open(data)?), tips: Arc::default() };
         let made = mailbox.database.read(|c| setting(c, "epoch"))?.is_some();
         if !made {
             mailbox.renew_epoch()?;
@@ -123,15 +125,19 @@ impl Mailbox for SqliteMailbox {
             Content::File(name) => Some(name.clone()),
             Content::Bytes(_) => None,
         };
-        let result = self.database.write(move |c| submit(c, &part));
+        let tips = self.tips.clone();
+        let result = self.database.write_then(
+            move |c| submit(c, &part),
+            move |kept| kept.lines.iter().for_each(|(member, seq)| tips.line(member, *seq)),
+        );
         if let Some(name) = &finished {
             files.forget_upload(name);
             // anything else than Kept leaves the file without a row
-            if matches!(result, Ok((Submitted::Before(_) | Submitted::OverQuota, _))) {
+            if result.as_ref().is_ok_and(|kept| kept.submitted != Submitted::Kept) {
                 files.remove_body(name)?;
             }
         }
-        let (submitted, upload) = result?;
+        let Kept { submitted, upload, .. } = result?;
         // what was uploaded of another sealing of the part has lost its row
         upload
             .iter()
@@ -184,7 +190,17 @@ impl Mailbox for SqliteMailbox {
     }
 
     fn report(&self, report: Report) -> Result<Reported> {
-        self.database.write(move |c| report::keep(c, &report))
+        let tips = self.tips.clone();
+        let (reporter, sender) = (report.reporter.clone(), report.sender.clone());
+        let kept = self.database.write_then(
+            move |c| report::keep(c, &report),
+            move |(_, outcome)| {
+                if let Some(outcome) = outcome {
+                    tips.report(&reporter, &sender, *outcome);
+                }
+            },
+        );
+        Ok(kept?.0)
     }
 
     fn outcomes(&self, member: &str, after: u64, limit: u16, bytes: usize) -> Result<Vec<Outcome>> {
@@ -200,7 +216,7 @@ impl Mailbox for SqliteMailbox {
     }
 
     fn missing(&self, member: &str, parts: &[OpenPart]) -> Result<Vec<PartKey>> {
-        self.database.read(|c| {
+        self.database.snapshot(|c| {
             let mut out = Vec::new();
             for part in parts {
                 if held(c, member, &part.key)?.is_none_or(|held| held.manifest != part.manifest) {
@@ -212,36 +228,53 @@ impl Mailbox for SqliteMailbox {
     }
 
     fn news(&self, member: &str, cursors: Cursors) -> Result<News> {
-        let doing = "looking for news";
-        self.database.read(|c| {
-            let newer = |sql: &str, after: u64| one::<bool>(c, sql, params![member, signed(after)], doing);
-            Ok(News {
-                offers: newer(
-                    "SELECT EXISTS (SELECT 1 FROM line WHERE member = ?1 AND settled IS NULL AND seq > ?2)",
-                    cursors.offers,
-                )?,
-                outcomes: newer(
-                    "SELECT EXISTS (SELECT 1 FROM outcome WHERE sender = ?1 AND seq > ?2)",
-                    cursors.outcomes,
-                )?,
-                announcements: newer(
-                    "SELECT EXISTS (SELECT 1 FROM announcement WHERE number > ?2 AND ?1 = ?1)",
-                    cursors.announcements,
-                )?,
+        let version = self.database.foreign_writes()?;
+        let before = self.tips.of(version, member);
+        if let Some(news) = before.and_then(|tip| tip.news(cursors)) {
+            return Ok(news);
+        }
+        let read = self.database.read(|c| {
+            c.prepare_cached(
+                "SELECT coalesce((SELECT seq FROM line WHERE member = ?1 AND settled IS NULL
+                                  ORDER BY seq DESC LIMIT 1), 0),
+                        coalesce((SELECT max(seq) FROM outcome WHERE sender = ?1), 0),
+                        coalesce((SELECT max(number) FROM announcement), 0)",
+            )
+            .and_then(|mut s| {
+                s.query_row([member], |r| {
+                    Ok(Tip {
+                        line: Some(unsigned(r.get(0)?)),
+                        outcome: Some(unsigned(r.get(1)?)),
+                        announcement: Some(unsigned(r.get(2)?)),
+                        ..Tip::default()
+                    })
+                })
             })
-        })
+            .map_err(Error::database("looking for news"))
+        })?;
+        if let Some(before) = before {
+            self.tips.keep(version, member, before, read);
+        }
+        Ok(read.news(cursors).unwrap_or_default())
+    }
+
+    fn news_at_hand(&self, member: &str, cursors: Cursors) -> Option<News> {
+        self.tips.of(self.database.foreign_writes().ok()?, member)?.news(cursors)
     }
 
     fn announce(&self, title: &str, body: &str, now: i64) -> Result<u64> {
-        let (title, body) = (title.to_owned(), body.to_owned());
-        self.database.write(move |c| {
-            c.execute(
-                "INSERT INTO announcement (time, title, body) VALUES (?1, ?2, ?3)",
-                params![now, title, body],
-            )
-            .map_err(Error::database("publishing an announcement"))?;
-            Ok(unsigned(c.last_insert_rowid()))
-        })
+        let (title, body, tips) = (title.to_owned(), body.to_owned(), self.tips.clone());
+        self.database.write_then(
+            move |c| {
+                c.execute(
+                    "INSERT INTO announcement (time, title, body) VALUES (?1, ?2, ?3)",
+                    params![now, title, body],
+                )
+                .map_err(Error::database("publishing an announcement"))?;
+                Ok(unsigned(c.last_insert_rowid()))
+            },
+            move |_| tips.announcement(),
+        )
     }
 
     fn announcements(&self, after: u64, limit: u16, bytes: usize) -> Result<Vec<Announcement>> {
@@ -275,22 +308,36 @@ impl Mailbox for SqliteMailbox {
     }
 
     fn counts(&self) -> Result<Counts> {
-        self.database.read(tidy::counts)
+        self.database.snapshot(tidy::counts)
     }
 }
 
-/// Also gives the file of the part's upload, whose row is gone then.
-fn submit(c: &Connection, part: &NewPart) -> Result<(Submitted, Option<String>)> {
+/// What a submission changed.
+struct Kept {
+    submitted: Submitted,
+    /// The file of the part's upload, whose row is gone.
+    upload: Option<String>,
+    /// The new lines, with their members.
+    lines: Vec<(String, u64)>,
+}
+
+impl From<Submitted> for Kept {
+    fn from(submitted: Submitted) -> Self {
+        Self { submitted, upload: None, lines: Vec::new() }
+    }
+}
+
+fn submit(c: &Connection, part: &NewPart) -> Result<Kept> {
     let doing = "keeping a part";
     let (header, key) = (&part.header, &part.header.key);
     if let Some(held) = held(c, &part.member, key)? {
-        return Ok((Submitted::Before(held), None));
+        return Ok(Submitted::Before(held).into());
     }
     let day = part.accepted.div_euclid(DAY);
     // the receipt is kept for ever, and with many addressees it is longer than a small body
     let bytes = header.length.saturating_add(part.receipt.len() as u64);
     if used(c, &part.member, day)?.saturating_add(bytes) > part.bytes_per_day {
-        return Ok((Submitted::OverQuota, None));
+        return Ok(Submitted::OverQuota.into());
     }
     let file = match &part.content {
         Content::File(name) => Some(name),
@@ -301,7 +348,8 @@ fn submit(c: &Connection, part: &NewPart) -> Result<(Submitted, Option<String>)>
         Priority::Fast => 1,
         Priority::Fastest => 2,
     };
-    let run = || -> rusqlite::Result<Option<String>> {
+    let mut lines = Vec::with_capacity(header.addressees.len());
+    let mut run = || -> rusqlite::Result<Option<String>> {
         c.prepare_cached(
             "INSERT INTO part (member, sender, document, variant, grp, round, priority, manifest, signature,
                                sealed, length, accepted, receipt, file, open)
@@ -333,12 +381,9 @@ fn submit(c: &Connection, part: &NewPart) -> Result<(Submitted, Option<String>)>
             "INSERT INTO line (part, recipient, member, attachments) VALUES (?1, ?2, ?3, ?4)",
         )?;
         for addressee in &header.addressees {
-            line.execute(params![
-                id,
-                addressee.code,
-                crate::organisation(&addressee.code),
-                addressee.attachments
-            ])?;
+            let member = crate::organisation(&addressee.code);
+            line.execute(params![id, addressee.code, member, addressee.attachments])?;
+            lines.push((member.to_owned(), unsigned(c.last_insert_rowid())));
         }
         let upload = c
             .prepare_cached(
@@ -353,7 +398,7 @@ fn submit(c: &Connection, part: &NewPart) -> Result<(Submitted, Option<String>)>
     };
     debug_assert!(file.is_some() || header.length <= INLINE);
     let upload = run().map_err(Error::database(doing))?;
-    Ok((Submitted::Kept, upload))
+    Ok(Kept { submitted: Submitted::Kept, upload, lines })
 }
 
 fn held(c: &Connection, member: &str, key: &PartKey) -> Result<Option<Held>> {
