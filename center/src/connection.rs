@@ -194,6 +194,11 @@ async fn serve_one(
         Some(Trouble::Stall(time)) => tokio::time::sleep(time).await,
         _ => {}
     }
+    if !matches!(request, Request::Watch { .. } | Request::Submit { .. })
+        && let Some(reply) = at_hand(house, guest, &request)
+    {
+        return send(incoming, exchange, &reply, trouble).await;
+    }
     match request {
         Request::Submit { header, eager } => {
             submit(house, guest, incoming, exchange, header, eager, trouble).await
@@ -239,9 +244,13 @@ async fn watch(house: &Arc<House>, guest: &Arc<Guest>, request: Request, wait: u
     loop {
         let mut rung = pin!(bell.notified());
         rung.as_mut().enable();
-        let news = match look(house, guest, &request).await {
-            Ok(news) => news,
-            Err(no) => return Reply::Refused(no),
+        let news = match at_hand(house, guest, &request) {
+            Some(news) => news,
+            None => match ask(house, guest, request.clone()).await {
+                Ok((_, Answer::Reply(reply))) => reply,
+                Ok(_) => return Reply::Refused(refusal::INTERNAL.refuse("a watch with a body")),
+                Err(no) => return Reply::Refused(no),
+            },
         };
         if !matches!(news, Reply::News { offers: false, outcomes: false, announcements: false }) {
             return news;
@@ -254,22 +263,13 @@ async fn watch(house: &Arc<House>, guest: &Arc<Guest>, request: Request, wait: u
     }
 }
 
-/// One look for news: from memory where that knows, else from the database.
-async fn look(
-    house: &Arc<House>,
-    guest: &Arc<Guest>,
-    request: &Request,
-) -> std::result::Result<Reply, Refusal> {
+/// The reply, where everything that it needs is in memory.
+fn at_hand(house: &House, guest: &Guest, request: &Request) -> Option<Reply> {
     let (desk, now) = (&house.desk, (house.clock)());
-    if let Some(member) = desk.directory.member_at_hand(&guest.member) {
-        let member = admission::welcome(guest, member, now)?;
-        if let Some(reply) = session::at_hand(desk, &member, request, now) {
-            return Ok(reply);
-        }
-    }
-    match ask(house, guest, request.clone()).await? {
-        (_, Answer::Reply(reply)) => Ok(reply),
-        _ => Err(refusal::INTERNAL.refuse("a watch with a body")),
+    let member = desk.directory.member_at_hand(&guest.member)?;
+    match admission::welcome(guest, member, now) {
+        Ok(member) => session::at_hand(desk, &member, request, now),
+        Err(no) => Some(Reply::Refused(no)),
     }
 }
 

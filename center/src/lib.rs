@@ -6,7 +6,8 @@
 //! - `connection` and `bodies` move requests, replies and bytes, `admission` decides who may come in, `mischief` misbehaves on purpose.
 //!
 //! Invariants: bytes are durable before the row that names them, and the row before anyone is told; a part is accepted
-//! once and answered with the same receipt for ever; no request is held in memory but connections, rates and bells.
+//! once and answered with the same receipt for ever; nothing is held in memory but connections, rates, bells, and what was
+//! read of members and newest numbers (`known`, `mailbox::tips`), which another process's write makes be read anew.
 //!
 //! It fails with [`Error`], which is the center's own trouble; what a member does wrong is a `wire` refusal. On disk it has
 //! `center.db` (SQLite, WAL), `bodies/` and `uploads/` in the data folder, and `center.lock`, held while it runs.

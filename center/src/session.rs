@@ -85,18 +85,29 @@ pub(crate) fn answer(desk: &Desk, member: &Member, request: Request, now: i64) -
     Ok(Answer::Reply(reply))
 }
 
-/// Answers a `Watch` without waiting for a disk, if that can be; else `None`, and the request was not counted.
+/// Answers without waiting for a disk, if that can be: whether there is news, and lists with nothing above the cursor. Else
+/// `None`, and the request was not counted.
 pub(crate) fn at_hand(desk: &Desk, member: &Member, request: &Request, now: i64) -> Option<Reply> {
-    let Request::Watch { offers_after, outcomes_after, announcements_after, .. } = *request else {
-        return None;
+    // a cursor that is not asked for has nothing above it
+    let end = Cursors { offers: u64::MAX, outcomes: u64::MAX, announcements: u64::MAX };
+    let cursors = match *request {
+        Request::Watch { offers_after, outcomes_after, announcements_after, .. } => {
+            Cursors { offers: offers_after, outcomes: outcomes_after, announcements: announcements_after }
+        }
+        Request::Offers { after, .. } => Cursors { offers: after, ..end },
+        Request::Outcomes { after, .. } => Cursors { outcomes: after, ..end },
+        Request::Announcements { after, .. } => Cursors { announcements: after, ..end },
+        _ => return None,
     };
-    let cursors =
-        Cursors { offers: offers_after, outcomes: outcomes_after, announcements: announcements_after };
     let news = desk.mailbox.news_at_hand(&member.code, cursors)?;
-    Some(match too_many(desk, member, now) {
-        Some(no) => Reply::Refused(no),
-        None => told(news),
-    })
+    let reply = match request {
+        Request::Watch { .. } => told(news),
+        _ if news != News::default() => return None,
+        Request::Offers { .. } => Reply::Offers { offers: Vec::new() },
+        Request::Outcomes { .. } => Reply::Outcomes { outcomes: Vec::new() },
+        _ => Reply::Announcements { announcements: Vec::new() },
+    };
+    Some(too_many(desk, member, now).map_or(reply, Reply::Refused))
 }
 
 fn told(news: News) -> Reply {
@@ -281,11 +292,9 @@ fn offers(desk: &Desk, member: &Member, after: u64, limit: u16) -> Result<Reply>
     let mut size = 0;
     for line in desk.mailbox.offers(&member.code, after, page(limit))? {
         let recipient = line.header.addressees.first().map_or("", |a| a.code.as_str());
-        let receipt = Receipt::from_der(&line.receipt)
+        let receipt = Receipt::reduce(&line.receipt, recipient)
             .map_err(Error::envelope("a stored receipt"))?
-            .reduced_to(recipient)
-            .ok_or_else(|| Error::Damaged(format!("line {} is not in its receipt", line.seq)))?
-            .to_der();
+            .ok_or_else(|| Error::Damaged(format!("line {} is not in its receipt", line.seq)))?;
         let offer = Offer { seq: line.seq, header: line.header, accepted: line.accepted, receipt };
         size += wire::codec::len(&offer);
         if size > PAGE_BYTES && !offers.is_empty() {

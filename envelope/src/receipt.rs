@@ -233,6 +233,33 @@ impl Receipt {
         self.only(|line| line.recipient == recipient)
     }
 
+    /// The same from bytes to bytes, for a receipt of our own: the lines of others are passed over, not read.
+    ///
+    /// # Errors
+    /// As [`Receipt::from_der`], as far as it is read.
+    pub fn reduce(der: &[u8], recipient: &str) -> Result<Option<Vec<u8>>, Error> {
+        let mut fields = Der::only(der, tlv::SEQUENCE, WHAT)?;
+        let signed = fields.expect(tlv::OCTET_STRING)?;
+        let mut list = fields.inside(tlv::SEQUENCE)?;
+        fields.end()?;
+        let mut kept = Vec::new();
+        while !list.is_empty() {
+            let entry = list.expect(tlv::SEQUENCE)?;
+            let mut inner = Der::new(entry.value, WHAT);
+            inner.octets()?;
+            let mut line = Der::only(inner.octets()?, tlv::SEQUENCE, WHAT)?;
+            // version, center, document, round, sender
+            for _ in 0..5 {
+                line.next()?;
+            }
+            if line.text()? == recipient {
+                kept.extend_from_slice(entry.raw);
+            }
+        }
+        let whole = || tlv::element(tlv::SEQUENCE, &[signed.raw, &tlv::element(tlv::SEQUENCE, &[&kept])]);
+        Ok(if kept.is_empty() { None } else { Some(whole()) })
+    }
+
     fn only(&self, wanted: impl Fn(&ReceiptLine) -> bool) -> Option<Self> {
         let kept = || self.lines.iter().zip(&self.entries).filter(|(line, _)| wanted(line));
         let lines: Vec<_> = kept().map(|(line, _)| line.clone()).collect();

@@ -151,9 +151,9 @@ impl Mailbox for SqliteMailbox {
             let sql = "SELECT l.seq, l.recipient, l.attachments, p.accepted, p.receipt, p.sender, p.document,
                         p.variant, p.grp, p.round, p.priority, p.manifest, p.signature, p.sealed, p.length
                  FROM line l JOIN part p ON p.id = l.part
-                 WHERE l.member = ?1 AND l.settled IS NULL AND l.seq > ?2 ORDER BY l.seq LIMIT ?3";
+                 WHERE l.member = ?1 AND l.settled IS NULL AND l.seq > ?2 ORDER BY l.seq";
             let mut size = 0;
-            collect(c, sql, params![member, signed(after), limit], "listing offers", |r| {
+            collect(c, sql, params![member, signed(after)], limit, "listing offers", |r| {
                 let line = waiting(r)?;
                 size += line.receipt.len();
                 Ok((line, size <= RECEIPTS))
@@ -205,9 +205,9 @@ impl Mailbox for SqliteMailbox {
 
     fn outcomes(&self, member: &str, after: u64, limit: u16, bytes: usize) -> Result<Vec<Outcome>> {
         self.database.read(|c| {
-            let sql = "SELECT seq, bundle FROM outcome WHERE sender = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+            let sql = "SELECT seq, bundle FROM outcome WHERE sender = ?1 AND seq > ?2 ORDER BY seq";
             let mut size = 0;
-            collect(c, sql, params![member, signed(after), limit], "listing outcomes", |r| {
+            collect(c, sql, params![member, signed(after)], limit, "listing outcomes", |r| {
                 let outcome = Outcome { seq: unsigned(r.get(0)?), bundle: r.get(1)? };
                 size += outcome.bundle.len() + 16;
                 Ok((outcome, size <= bytes))
@@ -280,9 +280,9 @@ impl Mailbox for SqliteMailbox {
     fn announcements(&self, after: u64, limit: u16, bytes: usize) -> Result<Vec<Announcement>> {
         self.database.read(|c| {
             let sql = "SELECT number, time, title, body FROM announcement
-                       WHERE number > ?1 ORDER BY number LIMIT ?2";
+                       WHERE number > ?1 ORDER BY number";
             let mut size = 0;
-            collect(c, sql, params![signed(after), limit], "listing announcements", |r| {
+            collect(c, sql, [signed(after)], limit, "listing announcements", |r| {
                 let announcement = Announcement {
                     number: unsigned(r.get(0)?),
                     time: r.get(1)?,
@@ -470,18 +470,21 @@ pub(crate) fn one<T: rusqlite::types::FromSql>(
     c.prepare_cached(sql).and_then(|mut s| s.query_row(values, |r| r.get(0))).map_err(Error::database(doing))
 }
 
-/// Rows up to, and if need be one past, the one that says stop.
+/// At most `limit` rows, up to, and if need be one past, the one that says stop. A LIMIT that is bound to a value would
+/// have SQLite compile the statement anew each time.
 fn collect<T>(
     c: &Connection,
     sql: &str,
     values: impl rusqlite::Params,
+    limit: u16,
     doing: &'static str,
     mut row: impl FnMut(&Row<'_>) -> rusqlite::Result<(T, bool)>,
 ) -> Result<Vec<T>> {
     let run = || -> rusqlite::Result<Vec<T>> {
         let (mut out, mut statement) = (Vec::new(), c.prepare_cached(sql)?);
         let mut rows = statement.query(values)?;
-        while let Some(r) = rows.next()? {
+        while out.len() < usize::from(limit) {
+            let Some(r) = rows.next()? else { break };
             let (item, fits) = row(r)?;
             if !fits && !out.is_empty() {
                 break;

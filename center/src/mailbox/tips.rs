@@ -17,8 +17,10 @@ pub(super) struct Tips {
 pub(super) struct Tip {
     /// How many notes were taken: what was read before one is not kept after it.
     pub(super) notes: u64,
-    /// The newest line without a verdict.
+    /// The newest line without a verdict,
     pub(super) line: Option<u64>,
+    /// or one that was the newest, and may have its verdict now.
+    pub(super) doubtful: bool,
     /// The newest outcome.
     pub(super) outcome: Option<u64>,
     /// The newest announcement.
@@ -28,8 +30,12 @@ pub(super) struct Tip {
 impl Tip {
     /// What there is above the cursors.
     pub(super) fn news(&self, cursors: Cursors) -> Option<News> {
+        let above = self.line? > cursors.offers;
+        if above && self.doubtful {
+            return None;
+        }
         Some(News {
-            offers: self.line? > cursors.offers,
+            offers: above,
             outcomes: self.outcome? > cursors.outcomes,
             announcements: self.announcement? > cursors.announcements,
         })
@@ -56,12 +62,12 @@ impl Tips {
 
     /// A new line.
     pub(super) fn line(&self, member: &str, seq: u64) {
-        self.note(member, |tip| tip.line = tip.line.map(|_| seq));
+        self.note(member, |tip| (tip.line, tip.doubtful) = (tip.line.map(|_| seq), false));
     }
 
     /// Lines of the reporter were settled, and the sender got an outcome.
     pub(super) fn report(&self, reporter: &str, sender: &str, outcome: u64) {
-        self.note(reporter, |tip| tip.line = None);
+        self.note(reporter, |tip| tip.doubtful = true);
         self.note(sender, |tip| tip.outcome = tip.outcome.map(|_| outcome));
     }
 
@@ -85,7 +91,8 @@ impl Tips {
 mod tests {
     use super::*;
 
-    const READ: Tip = Tip { notes: 0, line: Some(5), outcome: Some(0), announcement: Some(0) };
+    const READ: Tip =
+        Tip { notes: 0, line: Some(5), doubtful: false, outcome: Some(0), announcement: Some(0) };
 
     #[test]
     fn what_was_read_before_a_note_is_not_kept_after_it() {
@@ -106,14 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn a_report_forgets_the_reporters_lines_and_tells_the_sender() {
+    fn a_report_puts_the_reporters_lines_in_doubt_and_tells_the_sender() {
         let tips = Tips::default();
         for member in ["A", "B"] {
             let before = tips.of(1, member).unwrap();
             tips.keep(1, member, before, READ);
         }
         tips.report("B", "A", 9);
-        assert_eq!(tips.of(1, "B").unwrap().line, None);
+        let news = |offers| tips.of(1, "B").unwrap().news(Cursors { offers, ..Cursors::default() });
+        assert_eq!(news(4), None);
+        assert!(!news(5).unwrap().offers, "whatever was settled, nothing is above");
+        tips.line("B", 6);
+        assert!(news(5).unwrap().offers);
         let news = tips.of(1, "A").unwrap().news(Cursors::default());
         assert_eq!(news, Some(News { offers: true, outcomes: true, announcements: false }));
         tips.announcement();

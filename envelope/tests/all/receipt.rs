@@ -41,6 +41,9 @@ fn a_centers_receipt_is_shown_to_each_recipient_in_part() {
     assert!(!reduced.to_der().windows(3).any(|w| w == [0x0c, 1, b'D']), "D is not to be seen");
     Receipt::from_der(&reduced.to_der()).unwrap().verify(Kind::Center, &PKI.anchors, AT).unwrap();
     assert!(receipt.reduced_to("E").is_none());
+    assert_eq!(Receipt::reduce(&receipt.to_der(), "C").unwrap(), Some(reduced.to_der()));
+    assert_eq!(Receipt::reduce(&receipt.to_der(), "E").unwrap(), None);
+    assert!(Receipt::reduce(&receipt.to_der()[1..], "C").is_err());
 }
 
 #[test]
