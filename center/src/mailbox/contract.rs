@@ -246,6 +246,22 @@ pub(crate) fn reports(mailbox: &dyn Mailbox) {
     mailbox.report(verdict(&two, B, 2, 6)).unwrap();
     assert_eq!(seqs(mailbox, B, 0).len(), 1, "round 1 of the second still waits");
     let two = again;
+    // a round that was never answered is settled by the confirmation of a later one
+    put(mailbox, 3, b"three", &[C]);
+    let mut later = header(3, b"three, sealed anew", &[C]);
+    later.key.round = 1;
+    let content = Content::Bytes(b"three, sealed anew".to_vec());
+    assert_eq!(mailbox.submit(part(&later, content)).unwrap(), Submitted::Kept);
+    assert_eq!(mailbox.report(verdict(&later, C, 1, 7)).unwrap(), fine);
+    assert_eq!(seqs(mailbox, C, 0).len(), 1, "C has only the first document left");
+    // a notice after it is forwarded, is no contradiction, and the same again changes nothing
+    let before = mailbox.outcomes(A, 0, 100, usize::MAX).unwrap().len();
+    assert_eq!(mailbox.report(verdict(&later, C, 3, 8)).unwrap(), fine);
+    assert_eq!(mailbox.report(verdict(&later, C, 3, 8)).unwrap(), Reported::Before);
+    assert_eq!(mailbox.outcomes(A, 0, 100, usize::MAX).unwrap().len(), before + 1);
+    // and before any verdict it settles nothing
+    mailbox.report(verdict(&one, C, 3, 9)).unwrap();
+    assert_eq!(seqs(mailbox, C, 0).len(), 1, "C has not answered the first");
 
     // what settles nothing is kept, but not any number of times
     let useless = |n| Report { bytes_per_day: 30, ..verdict(&one, B, 2, n) };
@@ -261,7 +277,7 @@ pub(crate) fn reports(mailbox: &dyn Mailbox) {
     foreign.reporter = C.into();
     assert_eq!(mailbox.report(foreign).unwrap(), Reported::NoLine([2; 16]), "B's line, reported by C");
     assert_eq!(seqs(mailbox, B, 0).len(), 1, "all or nothing");
-    assert_eq!(mailbox.outcomes(A, 0, 100, usize::MAX).unwrap().len(), 6);
+    assert_eq!(mailbox.outcomes(A, 0, 100, usize::MAX).unwrap().len(), 9);
 }
 
 /// Cursors, announcements, the open list, the epoch and the quota.

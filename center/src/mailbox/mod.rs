@@ -41,7 +41,8 @@ pub trait Mailbox: Send + Sync + 'static {
     /// The bytes of a line of a member.
     fn body(&self, member: &str, seq: u64) -> Result<Fetched>;
     /// Keeps a bundle for its sender and settles its lines; or says why not. All or nothing. A confirmation also settles
-    /// later rounds of the same container for the same recipient, who archived it once and for all. A bundle that is
+    /// other rounds of the same container for the same recipient, who archived it once and for all. A notice (誤送通知)
+    /// is forwarded and moves nothing. A bundle that is
     /// kept already and settles nothing new changes nothing; a new one that settles nothing uses up the reporter's day.
     fn report(&self, report: Report) -> Result<Reported>;
     /// Bundles for a sender above `after`, at most `limit` of them and about `bytes` in all.

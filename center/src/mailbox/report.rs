@@ -24,7 +24,7 @@ pub(super) fn keep(c: &Connection, report: &Report) -> Result<(Reported, Option<
             Err(no) => return Ok((no, None)),
         }
     }
-    if targets.iter().all(|(_, found)| found.verdict.is_some()) {
+    if targets.iter().all(|(line, found)| found.verdict.is_some() || line.verdict == NOTICE) {
         if before {
             return Ok((Reported::Before, None));
         }
@@ -44,8 +44,10 @@ pub(super) fn keep(c: &Connection, report: &Report) -> Result<(Reported, Option<
     let mut contradictions = Vec::new();
     for (line, found) in targets {
         match found.verdict {
+            // said after a confirmation; it is forwarded and moves nothing
+            _ if line.verdict == NOTICE => {}
             None => settle(c, &found, line.verdict, report.at).map_err(Error::database("settling a line"))?,
-            Some(verdict) if verdict == i64::from(line.verdict) || found.later => {}
+            Some(verdict) if verdict == i64::from(line.verdict) || found.other => {}
             Some(_) => contradictions.push(line.document),
         }
     }
@@ -57,12 +59,13 @@ struct Found {
     seq: i64,
     part: i64,
     verdict: Option<i64>,
-    /// It is of a later round than the receipt.
-    later: bool,
+    /// It is of another round than the receipt.
+    other: bool,
 }
 
-/// The mailbox line of exactly these digests, and, for a confirmation, those of later rounds with the same container:
-/// their recipient has it in its archive and answers with the receipt of the first time (DESIGN §2.4).
+/// The mailbox line of exactly these digests, and, for a confirmation, those of other rounds with the same container:
+/// their recipient has it in its archive, answers later rounds with the receipt of the first time (DESIGN §2.4), and has
+/// no use for earlier ones.
 fn find(
     c: &Connection,
     reporter: &str,
@@ -72,7 +75,7 @@ fn find(
         let mut statement = c.prepare_cached(
             "SELECT l.seq, l.part, l.verdict, p.manifest, p.signature, p.sealed, p.round
              FROM part p JOIN line l ON l.part = p.id
-             WHERE p.member = ?1 AND p.document = ?2 AND p.round >= ?3 AND p.sender = ?4
+             WHERE p.member = ?1 AND p.document = ?2 AND (p.round = ?3 OR ?7) AND p.sender = ?4
                AND l.recipient = ?5 AND l.member = ?6",
         )?;
         let mut rows = statement.query(params![
@@ -81,21 +84,22 @@ fn find(
             line.round,
             line.sender,
             line.recipient,
-            reporter
+            reporter,
+            line.verdict == CONFIRMED
         ])?;
-        let (mut found, mut no) = (Vec::new(), Reported::NoLine(line.document));
+        let mut found = Vec::new();
         while let Some(r) = rows.next()? {
             let [manifest, signature, sealed]: [Digest; 3] = [r.get(3)?, r.get(4)?, r.get(5)?];
-            let later = r.get::<_, u16>(6)? > line.round;
+            let other = r.get::<_, u16>(6)? != line.round;
             let same = manifest == line.manifest && signature == line.signature;
-            let answers = if later { line.verdict == CONFIRMED } else { sealed == line.sealed };
-            if same && answers {
-                found.push(Found { seq: r.get(0)?, part: r.get(1)?, verdict: r.get(2)?, later });
-            } else if !later {
-                no = Reported::OtherDigests(line.document);
+            if same && (other || sealed == line.sealed) {
+                found.push(Found { seq: r.get(0)?, part: r.get(1)?, verdict: r.get(2)?, other });
+            } else if !other {
+                // whatever fits elsewhere: what it says of its own round is not so
+                return Ok(Err(Reported::OtherDigests(line.document)));
             }
         }
-        Ok(if found.is_empty() { Err(no) } else { Ok(found) })
+        Ok(if found.is_empty() { Err(Reported::NoLine(line.document)) } else { Ok(found) })
     };
     run().map_err(Error::database("looking for a mailbox line"))
 }
@@ -115,3 +119,5 @@ fn settle(c: &Connection, found: &Found, verdict: u8, at: i64) -> rusqlite::Resu
 
 /// 使用者確認 in a receipt line.
 const CONFIRMED: u8 = envelope::receipt::Verdict::Confirmed as u8;
+/// 誤送通知 in a receipt line.
+const NOTICE: u8 = envelope::receipt::Verdict::Misdelivered as u8;
