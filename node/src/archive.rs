@@ -370,6 +370,8 @@ mod tests {
             warnings: String::new(),
             answer: false,
             receipt: None,
+            notice: String::new(),
+            notice_receipt: None,
             read_at: None,
             trouble: store::outbound::Trouble::default(),
         }

@@ -87,7 +87,7 @@ pub struct Archiving {
 /// A receipt bundle of ours for one sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The rows that it answers: all archived, or quarantined and to be answered.
+    /// The rows that it answers: all archived, or quarantined and to be answered, or with a notice to be sent.
     pub inbound: Vec<i64>,
     /// Organisation code of the sender that it is for.
     pub to: String,
@@ -136,6 +136,11 @@ pub struct InboundRow {
     pub answer: bool,
     /// Our receipt for it.
     pub receipt: Option<i64>,
+    /// Label of the notice that a person has sent to the sender after the confirmation ([`crate::MISDIRECTED`],
+    /// [`crate::INCOMPLETE`]); empty if none.
+    pub notice: String,
+    /// Our receipt that carries the notice, once it is signed.
+    pub notice_receipt: Option<i64>,
     /// When a person read it.
     pub read_at: Option<i64>,
     /// Pauses and troubles.

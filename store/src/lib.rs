@@ -23,6 +23,7 @@ pub mod inbound;
 pub mod journal;
 pub mod meta;
 pub mod outbound;
+pub mod outcome;
 pub mod queue;
 mod reader;
 mod rows;
@@ -52,6 +53,10 @@ pub type Digest = [u8; 32];
 pub const NODE: &str = "node";
 /// The label of a document held because the same bytes were dropped before.
 pub const DUPLICATE: &str = "duplicate";
+/// The label of a notice of the recipient that the document was not theirs (誤送通知).
+pub const MISDIRECTED: &str = "misdirected";
+/// The label of a notice of the recipient that something is wrong with or missing in the document (錯漏通知).
+pub const INCOMPLETE: &str = "incomplete";
 /// The label of something held by a person.
 pub const HELD: &str = "held";
 

@@ -128,6 +128,27 @@ impl Store {
         })
     }
 
+    /// A person sets a small value of the caller's, with its journal line. Keys as in [`Store::set_meta`].
+    pub fn decided(
+        &self,
+        key: &str,
+        value: Vec<u8>,
+        actor: &str,
+        event: &'static str,
+        detail: &str,
+        at: i64,
+    ) -> Ticket<()> {
+        let (key, actor, detail) = (key.to_owned(), actor.to_owned(), detail.to_owned());
+        self.write("decided", move |ledger| {
+            if key.starts_with("store.") {
+                return Err(Error::Bad("this key is the store's own"));
+            }
+            set(ledger, &key, &value)?;
+            ledger.log(at, &actor, event, Of::Node, &detail)?;
+            Ok(())
+        })
+    }
+
     /// A value set before.
     ///
     /// # Errors

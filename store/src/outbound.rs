@@ -5,7 +5,7 @@ mod record;
 use crate::state::{Document, Line, Priority, Word};
 pub use crate::verdict::{Effect, VerdictLine, Verdicts};
 use crate::{Digest, DocumentId};
-pub(crate) use record::{advance_line, insert_files, next_round, settle};
+pub(crate) use record::{advance_line, insert_files, locate, next_round, settle};
 
 /// What a document says of itself, for lists and searches. Empty where it does not say or could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -301,7 +301,8 @@ pub struct LineRow {
     pub accepted_at: Option<i64>,
     /// When the recipient archived it, as the receipt says.
     pub archived_at: Option<i64>,
-    /// Why it was returned, or what came too late (`late-confirmed`, `late-returned`, `misdirected`).
+    /// Why it was returned, what came too late (`late-confirmed`, `late-returned`), or what its recipient told us after
+    /// its confirmation (`misdirected`, `incomplete`).
     pub label: String,
     /// More about it, for people.
     pub detail: String,

@@ -242,7 +242,8 @@ impl Store {
         })
     }
 
-    /// A person wants it tried now: due at once, tries counted anew. Of a document, also its parts.
+    /// A person wants it tried now: due at once, tries counted anew. Of a document, also its parts; of a received one,
+    /// also receipts that the center would not take.
     ///
     /// The ticket fails with `state-moved` if it is held, or nothing is to be done for it.
     pub fn retry(&self, target: Target, actor: &str, why: &str, at: i64) -> Ticket<()> {
@@ -256,6 +257,12 @@ impl Store {
             if table == "document" {
                 let sql = format!("UPDATE part SET {again} WHERE doc = ?1 AND held = 0 AND todo = 1");
                 changed += ledger.execute(&sql, params![row, at])?;
+            }
+            if table == "inbound" {
+                let sql = "UPDATE receipt SET label = '' WHERE kind = 'answer' AND sent_at IS NULL AND label <> ''
+                           AND id IN (SELECT receipt FROM inbound WHERE id = ?1
+                                      UNION SELECT notice_receipt FROM inbound WHERE id = ?1)";
+                changed += ledger.execute(sql, [row])?;
             }
             if changed == 0 {
                 return Err(located.moved(ledger)?);
@@ -314,7 +321,7 @@ impl Store {
     }
 
     /// Received documents without a receipt of ours: archived, or quarantined and to be answered, longest waiting
-    /// first. Held ones are left out.
+    /// first; then those with a notice to be signed. Held ones are left out.
     ///
     /// # Errors
     /// Those of reading the database.
@@ -323,7 +330,16 @@ impl Store {
             "SELECT {} FROM inbound i WHERE answer = 1 AND receipt IS NULL AND held = 0 ORDER BY changed_at LIMIT ?1",
             rows::INBOUND
         );
-        self.read("reading what to answer", |conn| all(conn, &sql, limit, rows::inbound_row))
+        let notices = format!(
+            "SELECT {} FROM inbound i WHERE notice <> '' AND notice_receipt IS NULL ORDER BY id LIMIT ?1",
+            rows::INBOUND
+        );
+        self.read("reading what to answer", |conn| {
+            let mut found = all(conn, &sql, limit, rows::inbound_row)?;
+            let room = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit));
+            found.extend(all(conn, &notices, room, rows::inbound_row)?);
+            Ok(found)
+        })
     }
 
     /// Receipts of ours that the center does not have yet, oldest first.

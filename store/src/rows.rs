@@ -135,7 +135,8 @@ pub(crate) const INBOUND: &str = "i.id, i.state, i.seq, i.sender, i.document, i.
     i.attachments, i.manifest, i.signature, i.sealed, i.size, i.priority, i.accepted_at, i.epoch, i.offered_at,
     i.changed_at, i.archived_at, i.delivered_at, i.kind, i.edition, i.subject, i.number, i.dated, i.about_priority,
     i.about_sender, i.sender_name, i.digest, i.content_size, i.file, i.staged, i.delivered, i.archive, i.duplicate_of,
-    i.warnings, i.answer, i.receipt, i.read_at, i.held, i.due, i.attempts, i.step, i.begun, i.label, i.detail";
+    i.warnings, i.answer, i.receipt, i.read_at, i.held, i.due, i.attempts, i.step, i.begun, i.label, i.detail,
+    i.notice, i.notice_receipt";
 
 pub(crate) fn inbound_row(r: &Row<'_>) -> rusqlite::Result<InboundRow> {
     Ok(InboundRow {
@@ -176,6 +177,8 @@ pub(crate) fn inbound_row(r: &Row<'_>) -> rusqlite::Result<InboundRow> {
         receipt: r.get(38)?,
         read_at: r.get(39)?,
         trouble: trouble(r, 40)?,
+        notice: r.get(47)?,
+        notice_receipt: r.get(48)?,
     })
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::Error;
 
 /// One step per entry, applied once and in order. New steps are new files; a step that was released is never edited.
-const STEPS: &[&str] = &[include_str!("../schema/0001.sql")];
+const STEPS: &[&str] = &[include_str!("../schema/0001.sql"), include_str!("../schema/0002.sql")];
 
 /// Up to this size the whole database is checked at start; above, [`crate::Store::check`] does it when asked.
 const CHECKED_AT_START: u64 = 64 << 20;

@@ -7,7 +7,7 @@ use crate::meta;
 use crate::outbound::{advance_line, settle};
 use crate::state::{Line, Verdict};
 use crate::writer::{Ledger, Ticket};
-use crate::{DocumentId, Error, NODE, Store};
+use crate::{DocumentId, Error, MISDIRECTED, NODE, Store};
 
 /// One line of a receiver's receipt, verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,7 +158,8 @@ fn accept_lines(ledger: &Ledger, key: i64, part: i64, accepted_at: i64, at: i64)
         let moved = advance_line(ledger, key, &recipient, Line::Accepted, at)?;
         if moved.is_ok() || moved == Err(Line::Accepted) {
             ledger.execute(
-                "UPDATE line SET accepted_at = ?3, label = '', detail = '', receipt = NULL, archived_at = NULL
+                "UPDATE line SET accepted_at = ?3, label = '', detail = '', notice = '', receipt = NULL,
+                   archived_at = NULL
                  WHERE doc = ?1 AND recipient = ?2",
                 params![key, recipient, accepted_at],
             )?;
@@ -201,8 +202,11 @@ fn decide(
     archived_at: Option<i64>,
     receipt: i64,
 ) -> Result<(), Error> {
+    // a notice that overtook the confirmation which it follows is not lost
     ledger.execute(
-        "UPDATE line SET label = ?3, archived_at = ?4, receipt = ?5 WHERE doc = ?1 AND recipient = ?2",
+        "UPDATE line SET label = CASE WHEN notice IN ('misdirected', 'incomplete') THEN label ELSE ?3 END,
+           notice = CASE WHEN notice IN ('misdirected', 'incomplete') THEN notice ELSE '' END,
+           archived_at = ?4, receipt = ?5 WHERE doc = ?1 AND recipient = ?2",
         params![key, recipient, label, archived_at, receipt],
     )?;
     Ok(())
@@ -285,8 +289,10 @@ fn judge(
             return Ok((Effect::Repeated, None));
         }
         bundle.keep(ledger, met.key, line, false)?;
-        mark(ledger, &met, line, "misdirected")?;
-        ledger.alarm(at, NODE, "misdirected", of, &said)?;
+        // its label is one of ours, or the general one
+        let label = if line.label.is_empty() { MISDIRECTED } else { &line.label };
+        mark(ledger, &met, line, label)?;
+        ledger.alarm(at, NODE, MISDIRECTED, of, &said)?;
         return Ok((Effect::Kept, None));
     }
     match first {
@@ -344,9 +350,10 @@ fn late(
     Ok(())
 }
 
+/// Told at the line, and open until a person has dealt with it.
 fn mark(ledger: &Ledger, met: &Met, line: &VerdictLine, label: &str) -> Result<(), Error> {
     ledger.execute(
-        "UPDATE line SET label = ?3 WHERE doc = ?1 AND recipient = ?2",
+        "UPDATE line SET label = ?3, notice = ?3 WHERE doc = ?1 AND recipient = ?2",
         params![met.key, line.recipient, label],
     )?;
     Ok(())

@@ -142,7 +142,9 @@ impl Store {
                            AND state IN ('archived', 'quarantined')",
                         params![id, receipt],
                     )?;
-                    if changed == 0 {
+                    let notice = "UPDATE inbound SET notice_receipt = ?2
+                                  WHERE id = ?1 AND notice <> '' AND notice_receipt IS NULL";
+                    if changed == 0 && ledger.execute(notice, params![id, receipt])? == 0 {
                         return Err(moved(locate(ledger, *id)?));
                     }
                     ledger.log(at, NODE, "answered", Of::Inbound(*id), &format!("receipt {receipt}"))?;
@@ -156,9 +158,17 @@ impl Store {
     /// The center has a receipt of ours: its rows become Confirmed or Reported. Repeating it changes nothing.
     pub fn reported(&self, receipt: i64, at: i64) -> Ticket<()> {
         self.write("reported", move |ledger| {
-            let sql = "UPDATE receipt SET sent_at = ?2, label = '' WHERE id = ?1 AND kind = 'answer'";
-            if ledger.execute(sql, params![receipt, at])? == 0 {
-                return Err(Error::NotFound("receipt"));
+            let before = "SELECT sent_at IS NOT NULL FROM receipt WHERE id = ?1 AND kind = 'answer'";
+            let again: bool =
+                ledger.find(before, [receipt], |r| r.get(0))?.ok_or(Error::NotFound("receipt"))?;
+            let sql = "UPDATE receipt SET sent_at = ?2, label = '' WHERE id = ?1";
+            ledger.execute(sql, params![receipt, at])?;
+            let notices: Vec<i64> = {
+                let mut statement = ledger.prepare("SELECT id FROM inbound WHERE notice_receipt = ?1")?;
+                statement.query_map([receipt], |r| r.get(0))?.collect::<Result<_, _>>()?
+            };
+            for id in notices.into_iter().filter(|_| !again) {
+                ledger.log(at, NODE, "notified", Of::Inbound(id), &format!("receipt {receipt}"))?;
             }
             let rows: Vec<(i64, Inbound)> = {
                 let mut statement = ledger.prepare("SELECT id, state FROM inbound WHERE receipt = ?1")?;
@@ -219,15 +229,18 @@ impl Store {
     }
 
     /// Quarantined → Fetched (or Offered when the sealed bytes are gone), on a person's word, while nothing has been
-    /// answered.
+    /// answered and it is not held.
     pub fn reopen(&self, id: i64, actor: &str, why: &str, at: i64) -> Ticket<()> {
         let (actor, why) = (actor.to_owned(), why.to_owned());
         self.write("reopen", move |ledger| {
-            let row = "SELECT file <> '', receipt IS NOT NULL FROM inbound WHERE id = ?1";
-            let (file, answered) = ledger
-                .find(row, [id], |r| Ok((r.get(0)?, r.get(1)?)))?
+            let row = "SELECT file <> '', receipt IS NOT NULL, held FROM inbound WHERE id = ?1";
+            let (file, answered, held): (bool, bool, bool) = ledger
+                .find(row, [id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
                 .ok_or(Error::NotFound("received document"))?;
             let state = locate(ledger, id)?;
+            if held {
+                return Err(Error::Moved { what: "received document", was: crate::HELD.to_owned() });
+            }
             if answered || state != Inbound::Quarantined {
                 return Err(moved(if answered { Inbound::Reported } else { state }));
             }
@@ -238,6 +251,29 @@ impl Store {
                 params![id, at],
             )?;
             ledger.log(at, &actor, "reopened", Of::Inbound(id), &why)?;
+            Ok(())
+        })
+    }
+
+    /// A person has the sender told that a document which we confirmed was not ours, or is wrong or incomplete
+    /// (誤送/錯漏通知); it moves nothing, and [`Store::to_answer`] has it signed. Once for each document.
+    ///
+    /// The ticket fails with `state-moved` if no confirmation is signed yet, or the sender has been told.
+    pub fn notify(&self, id: i64, label: &str, actor: &str, why: &str, at: i64) -> Ticket<()> {
+        let (label, actor, why) = (label.to_owned(), actor.to_owned(), why.to_owned());
+        self.write("notify", move |ledger| {
+            if label.is_empty() {
+                return Err(Error::Bad("a notice without a label"));
+            }
+            let changed = ledger.execute(
+                "UPDATE inbound SET notice = ?2
+                 WHERE id = ?1 AND notice = '' AND receipt IS NOT NULL AND state IN ('archived', 'confirmed')",
+                params![id, label],
+            )?;
+            if changed == 0 {
+                return Err(moved(locate(ledger, id)?));
+            }
+            ledger.log(at, &actor, "notify-asked", Of::Inbound(id), &format!("{label}: {why}"))?;
             Ok(())
         })
     }
@@ -422,7 +458,11 @@ fn offer_one(ledger: &mut Ledger, offer: &Offer, epoch: [u8; 16], at: i64) -> Re
         let sql = "UPDATE inbound SET seq = ?2, epoch = ?3 WHERE id = ?1";
         ledger.execute(sql, params![known.id, signed(offer.seq)?, epoch])?;
         if let Some(receipt) = known.receipt {
-            ledger.execute("UPDATE receipt SET sent_at = NULL, label = '' WHERE id = ?1", [receipt])?;
+            ledger.execute(
+                "UPDATE receipt SET sent_at = NULL, label = ''
+                 WHERE id = ?1 OR id = (SELECT notice_receipt FROM inbound WHERE id = ?2)",
+                [receipt, known.id],
+            )?;
             ledger.log(at, NODE, "offered-again", of, &format!("receipt {receipt} will be sent again"))?;
         }
     }

@@ -142,9 +142,11 @@ impl Store {
     }
 
     /// A person (or the label `recipient-key-changed`) wants the document sent again to these recipients; empty: to
-    /// all that are Returned. Makes the document due; [`Store::resent`] settles it. Returns how many lines.
+    /// all that the center had and that have not confirmed. Makes the document due; [`Store::resent`] settles it.
+    /// Returns how many lines.
     ///
-    /// The ticket fails with `state-moved` if a named line is final or nothing is Returned; with `not-found`.
+    /// The ticket fails with `state-moved` if the document is held, a named line is final or there is none to send
+    /// to; with `not-found`.
     pub fn resend(
         &self,
         document: DocumentId,
@@ -156,8 +158,12 @@ impl Store {
         let (actor, why) = (actor.to_owned(), why.to_owned());
         self.write("resend", move |ledger| {
             let key = expect_state(ledger, document, Document::Sealed)?;
-            let chosen =
-                choose(ledger, key, recipients, |line| line == Line::Returned, |line| !line.is_final())?;
+            let held = ledger.find("SELECT held FROM document WHERE key = ?1", [key], |r| r.get(0))?;
+            if held == Some(true) {
+                return Err(moved("held"));
+            }
+            let usual = |line| matches!(line, Line::Accepted | Line::Returned);
+            let chosen = choose(ledger, key, recipients, usual, |line| !line.is_final())?;
             for recipient in &chosen {
                 ledger.execute(
                     "UPDATE line SET resend = 1 WHERE doc = ?1 AND recipient = ?2",
@@ -221,7 +227,8 @@ impl Store {
         })
     }
 
-    /// A person sent it on paper to these recipients; empty: to all not final. Returns how many lines moved.
+    /// A person sent it on paper to these recipients, given by code or, where they have no line, by their name; empty:
+    /// to all not final. Returns how many there are.
     pub fn on_paper(
         &self,
         document: DocumentId,
@@ -237,8 +244,8 @@ impl Store {
         })
     }
 
-    /// A person gives up on these recipients (empty: all not final), or on a document that is not sealed (it becomes
-    /// Refused with the label `abandoned`). Returns how many lines moved.
+    /// A person gives up on these recipients (as in [`Store::on_paper`]), or on a document that is not sealed (it becomes
+    /// Refused with the label `abandoned`). Returns how many there are.
     pub fn abandon(
         &self,
         document: DocumentId,
@@ -433,25 +440,53 @@ fn end_lines(
     at: i64,
 ) -> Result<u32, Error> {
     let may = |line: Line| line.may_become(to);
-    let chosen = choose(ledger, key, recipients, may, may)?;
+    let names: Vec<(String, bool)> = {
+        let mut statement =
+            ledger.prepare("SELECT name, done = '' FROM hint WHERE doc = ?1 ORDER BY position")?;
+        statement.query_map([key], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?
+    };
+    let all = recipients.is_empty();
+    let (named, codes): (Vec<String>, Vec<String>) =
+        recipients.into_iter().partition(|one| names.iter().any(|(name, _)| name == one));
+    let hints: Vec<String> = if all {
+        names.iter().filter(|(_, open)| *open).map(|(name, _)| name.clone()).collect()
+    } else {
+        named
+    };
+    for name in &hints {
+        if !names.iter().any(|(known, open)| known == name && *open) {
+            return Err(Error::Moved { what: "name", was: "decided".to_owned() });
+        }
+        let sql = "UPDATE hint SET done = ?3, done_at = ?4 WHERE doc = ?1 AND name = ?2 AND done = ''";
+        ledger.execute(sql, params![key, name, to, at])?;
+    }
+    let chosen = if !all && codes.is_empty() {
+        Vec::new()
+    } else {
+        match choose(ledger, key, codes, may, may) {
+            Err(Error::Moved { .. }) if all && !hints.is_empty() => Vec::new(),
+            chosen => chosen?,
+        }
+    };
     for recipient in &chosen {
         if let Err(was) = advance_line(ledger, key, recipient, to, at)? {
             return Err(Error::Moved { what: "line", was: was.to_string() });
         }
         ledger.execute(
-            "UPDATE line SET resend = 0, detail = ?3 WHERE doc = ?1 AND recipient = ?2",
+            "UPDATE line SET resend = 0, notice = '', detail = ?3 WHERE doc = ?1 AND recipient = ?2",
             params![key, recipient, why],
         )?;
     }
+    // what a resend waited for is over with its last recipient
     ledger.execute(
-        "UPDATE document SET todo = 0, due = NULL
-         WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM line WHERE doc = ?1 AND resend = 1)",
+        "UPDATE document SET todo = 0, due = NULL, step = NULL, begun = 0, label = '', detail = ''
+         WHERE key = ?1 AND todo = 1 AND NOT EXISTS (SELECT 1 FROM line WHERE doc = ?1 AND resend = 1)",
         [key],
     )?;
-    let detail = format!("{}: {why}", chosen.join(" "));
-    ledger.log(at, actor, to.as_str(), Of::Document(key, document), &detail)?;
+    let who: Vec<&str> = chosen.iter().chain(&hints).map(String::as_str).collect();
+    ledger.log(at, actor, to.as_str(), Of::Document(key, document), &format!("{}: {why}", who.join(" ")))?;
     settle(ledger, key, at)?;
-    count(chosen.len())
+    count(who.len())
 }
 
 /// After lines changed: the document's word, and which parts have nothing left to do.

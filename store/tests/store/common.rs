@@ -4,7 +4,7 @@ use store::inbound::{Answer, Archiving, Offer, Offered};
 use store::outbound::{
     About, Claim, Container, File, Hint, NewLine, NewPart, Sealing, VerdictLine, Verdicts,
 };
-use store::state::{Priority, Verdict};
+use store::state::{Line, Priority, Verdict, Word};
 use store::{Digest, DocumentId, Store};
 use tempfile::TempDir;
 
@@ -162,4 +162,16 @@ pub(crate) fn archived(store: &Store, n: u32) -> i64 {
 
 pub(crate) fn answer(rows: &[i64]) -> Answer {
     Answer { inbound: rows.to_vec(), to: "XC99999999".into(), bundle: b"ours".to_vec() }
+}
+
+pub(crate) fn states(store: &Store, n: u32) -> Vec<Line> {
+    store.lines(id(n)).unwrap().into_iter().map(|line| line.state).collect()
+}
+
+pub(crate) fn word(store: &Store, n: u32) -> Word {
+    store.document(id(n)).unwrap().unwrap().document.word
+}
+
+pub(crate) fn alarms(store: &Store) -> Vec<String> {
+    store.alarms(10).unwrap().into_iter().map(|e| e.event).collect()
 }

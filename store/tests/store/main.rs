@@ -7,3 +7,4 @@ mod incoming;
 mod model;
 mod outgoing;
 mod queues;
+mod outcomes;

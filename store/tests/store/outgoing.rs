@@ -8,18 +8,6 @@ use store::{DUPLICATE, Error, Store};
 
 use crate::common::*;
 
-fn states(store: &Store, n: u32) -> Vec<Line> {
-    store.lines(id(n)).unwrap().into_iter().map(|line| line.state).collect()
-}
-
-fn word(store: &Store, n: u32) -> Word {
-    store.document(id(n)).unwrap().unwrap().document.word
-}
-
-fn alarms(store: &Store) -> Vec<String> {
-    store.alarms(10).unwrap().into_iter().map(|e| e.event).collect()
-}
-
 #[test]
 fn from_claim_to_confirmation() {
     let (_dir, store) = open();
@@ -219,7 +207,7 @@ fn paper_and_giving_up_end_the_waiting_and_what_comes_late_is_shown() {
         store.on_paper(id(1), vec![code(0)], "王", "", 1200).wait().unwrap_err().label(),
         "state-moved"
     );
-    assert_eq!(store.abandon(id(1), vec![], "王", "機關裁撤", 1201).wait().unwrap(), 2);
+    assert_eq!(store.abandon(id(1), vec![], "王", "機關裁撤", 1201).wait().unwrap(), 3, "and the name");
     assert_eq!(word(&store, 1), Word::OnPaper);
     let late = [says(1, 0, 0, Verdict::Confirmed), says(1, 0, 1, Verdict::Returned)];
     assert_eq!(store.verdicts(bundle(&late, 1), 1300).wait().unwrap(), [Effect::Kept; 2]);
