@@ -118,8 +118,9 @@ impl Store {
         self.write("settled-notice", move |ledger| {
             let (key, _) = locate(ledger, document)?;
             let open: Vec<String> = {
-                let mut statement = ledger
-                    .prepare("SELECT recipient FROM line WHERE doc = ?1 AND notice <> '' ORDER BY position")?;
+                let mut statement = ledger.prepare(
+                    "SELECT recipient FROM line WHERE doc = ?1 AND notice <> '' ORDER BY position",
+                )?;
                 statement.query_map([key], |r| r.get(0))?.collect::<Result<_, _>>()?
             };
             let chosen: Vec<String> = if recipients.is_empty() {

@@ -129,8 +129,9 @@ impl Store {
         })
     }
 
-    /// Records how a try ended without a move: the step that was begun is over. The same *Wait* again (same label, not
-    /// counted, no alarm) adds no journal line.
+    /// Records how a try ended without a move: the step that was begun is over. A try that does not count (a *Wait*, a
+    /// stop) is as if it had not been begun: deaths in the step before it stay counted, since after every start the
+    /// link is away at first. The same *Wait* again (same label, no alarm) adds no journal line.
     ///
     /// The ticket fails with `state-moved` if nothing is to be done for the target by now.
     pub fn setback(&self, target: Target, setback: Setback, at: i64) -> Ticket<()> {
@@ -141,7 +142,9 @@ impl Store {
             let sql = format!("SELECT label FROM {table} WHERE {number} = ?1");
             let before: String = ledger.find(&sql, [row], |r| r.get(0))?.unwrap_or_default();
             let sql = format!(
-                "UPDATE {table} SET due = ?2, label = ?3, detail = ?4, step = NULL, begun = 0,
+                "UPDATE {table} SET due = ?2, label = ?3, detail = ?4,
+                   step = CASE WHEN ?5 OR begun <= 1 THEN NULL ELSE step END,
+                   begun = CASE WHEN ?5 OR begun <= 1 THEN 0 ELSE begun - 1 END,
                    attempts = CASE WHEN ?5 OR attempts = 0 THEN attempts ELSE attempts - 1 END
                  WHERE {number} = ?1 AND todo = 1"
             );
@@ -259,7 +262,8 @@ impl Store {
                 changed += ledger.execute(&sql, params![row, at])?;
             }
             if table == "inbound" {
-                let sql = "UPDATE receipt SET label = '' WHERE kind = 'answer' AND sent_at IS NULL AND label <> ''
+                let sql =
+                    "UPDATE receipt SET label = '' WHERE kind = 'answer' AND sent_at IS NULL AND label <> ''
                            AND id IN (SELECT receipt FROM inbound WHERE id = ?1
                                       UNION SELECT notice_receipt FROM inbound WHERE id = ?1)";
                 changed += ledger.execute(sql, [row])?;

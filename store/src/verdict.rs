@@ -352,6 +352,7 @@ fn late(
 
 /// Told at the line, and open until a person has dealt with it.
 fn mark(ledger: &Ledger, met: &Met, line: &VerdictLine, label: &str) -> Result<(), Error> {
+    ledger.execute("UPDATE document SET noted = NULL WHERE key = ?1", [met.key])?;
     ledger.execute(
         "UPDATE line SET label = ?3, notice = ?3 WHERE doc = ?1 AND recipient = ?2",
         params![met.key, line.recipient, label],

@@ -246,8 +246,9 @@ impl Model {
         let Change::Setback { due, counts, alarm, label, .. } = change else {
             panic!("not a setback: {change:?}")
         };
-        row.pace.begun = 0;
         row.pace.due = *due;
+        // what does not count is as if it had not been begun; deaths before it stay counted
+        row.pace.begun = if *counts { 0 } else { row.pace.begun.saturating_sub(1) };
         if !counts {
             row.pace.attempts = before;
         }

@@ -477,6 +477,8 @@ fn end_lines(
             params![key, recipient, why],
         )?;
     }
+    // people read in the note beside the letter how each stands
+    ledger.execute("UPDATE document SET noted = NULL WHERE key = ?1", [key])?;
     // what a resend waited for is over with its last recipient
     ledger.execute(
         "UPDATE document SET todo = 0, due = NULL, step = NULL, begun = 0, label = '', detail = ''

@@ -5,6 +5,6 @@ mod common;
 mod durable;
 mod incoming;
 mod model;
+mod outcomes;
 mod outgoing;
 mod queues;
-mod outcomes;

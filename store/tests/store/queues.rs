@@ -39,6 +39,29 @@ fn urgent_first_then_longest_due_then_smallest() {
 }
 
 #[test]
+fn deaths_stay_counted_over_a_wait_and_end_with_an_outcome() {
+    let (_dir, store) = open();
+    let part = Target::Part(sent(&store, 1, 1));
+    let begin = || store.attempt(part, "submit", LATER, 1100).wait().unwrap().begun;
+    let wait = || {
+        let away = Setback { label: "waits-for-link".into(), ..Setback::default() };
+        store.setback(part, away, 1101).wait().unwrap();
+        store.wake(vec!["waits-for-link".into()], 1102).wait().unwrap();
+    };
+    // as after every start: the link is away at first, then the step is begun, and the process dies in it
+    for deaths in 1..=3 {
+        assert_eq!(begin(), deaths, "after {} deaths", deaths - 1);
+        wait();
+        assert_eq!(begin(), deaths);
+    }
+    assert_eq!(store.due_parts(take(LATER)).unwrap()[0].trouble.begun, 3, "set apart at the next start");
+    store.setback(part, Setback { counts: true, due: Some(1), ..Setback::default() }, 1103).wait().unwrap();
+    assert_eq!(begin(), 1, "an outcome of its own is no death");
+    wait();
+    assert_eq!(store.due_parts(take(LATER)).unwrap()[0].trouble.step, None);
+}
+
+#[test]
 fn a_try_is_counted_before_and_cleared_by_its_outcome() {
     let (_dir, store) = open();
     let part = Target::Part(sent(&store, 1, 1));
