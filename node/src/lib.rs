@@ -9,7 +9,8 @@
 //! - [`run`] is the only loop: gather facts, decide, act (bounded), record, wake;
 //! - [`link`] keeps the conversation with the center;
 //! - [`archive`] and [`note`] write what people find: the delivery folder, the archive, `sent/`, `failed/`;
-//! - [`api`] and [`cli`] show all of it; [`words`] holds what people read, in Chinese, by stable label.
+//! - [`api`] and [`cli`] show all of it; [`words`] holds what people read, in Chinese, by stable label; [`workday`] is
+//!   the calendar by which an answer is missed.
 //!
 //! Tests start a node with [`start`]; the binary calls [`main`].
 //!
@@ -46,6 +47,7 @@ mod table;
 pub mod telemetry;
 mod verify;
 pub mod words;
+pub mod workday;
 
 /// The whole program: reads the command line, does it, and says how it went.
 #[must_use]
