@@ -39,6 +39,8 @@ pub struct NodeConfig {
     pub limits: Limits,
     /// Waiting times between attempts.
     pub retry: Retry,
+    /// When a recipient's answer is missed.
+    pub outcome: Outcome,
     /// The local interface between the command line and the service.
     pub api: Api,
 }
@@ -247,6 +249,14 @@ pub struct Retry {
     pub poll: Period,
 }
 
+/// When a recipient's answer is missed (作業辦法 §7: the results are looked at on the next day at the latest).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Outcome {
+    /// Working days after 系統確認 at which 使用者確認 is missed. Default: 1.
+    pub working_days: u16,
+}
+
 /// The local interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -303,6 +313,12 @@ impl Default for Retry {
             connect_longest: Period::secs(60),
             poll: Period::secs(60),
         }
+    }
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self { working_days: 1 }
     }
 }
 
@@ -462,6 +478,7 @@ impl NodeConfig {
             "不得小於 retry.connect-first",
         );
         demand(retry.poll >= Period::millis(100), "retry.poll", "不得小於 100ms");
+        demand((1..=60).contains(&self.outcome.working_days), "outcome.working-days", "應在 1 與 60 之間");
         demand(self.center.code.len() <= 32, "center.code", "不得長於 32 個字元");
     }
 

@@ -23,6 +23,7 @@ pub mod answer;
 pub mod directory;
 pub mod expiry;
 pub mod fetch;
+pub mod late;
 mod link;
 pub mod open;
 pub mod outcome;
@@ -125,6 +126,7 @@ pub const LABELS: &[&str] = &[
     scan::REFUSED,
     scan::DOWN,
     outcome::INVALID,
+    answer::BY_PERSON,
     seal::CONTAINER_GONE,
     trust::OWN_EXPIRED,
     trust::OWN_NOT_YET,

@@ -11,14 +11,19 @@
 //! | `GET /v1/card`, `GET /v1/card/list` | [`view::Card`], [`view::Cards`]; 404 where keys are in files |
 //! | `POST /v1/card/retry` with [`view::Retry`] | [`view::Retried`] |
 //! | `POST /v1/card/test` | [`view::Tested`] |
-//! | `POST /v1/documents/{id}/hold`, `…/release`, `…/abandon` with [`view::Order`] | [`view::Document`] |
+//! | `GET /v1/outcome?id&due&date&limit` | [`view::Outcomes`] |
+//! | `GET /v1/calendar`, `POST /v1/calendar` with [`view::CalendarOrder`] | [`view::Calendar`] |
+//! | `POST /v1/documents/{id}/VERB` with [`view::Order`]; hold, release, retry, abandon, resend, paper, settle, return | [`view::Document`] |
 //!
 //! Times in queries are Unix milliseconds; states are the stable names, separated by commas. An error is a
 //! [`view::Trouble`]. Who may connect is decided by the socket's mode (0600, in a folder of mode 0700); every order is
 //! written into the journal with the name given and the user id of the connection, which cannot be forged.
-//! Bounded: 32 connections, 16 KiB a request, 5 s for its head, 30 s for its answer.
+//! Bounded: 32 connections, 64 KiB a request, 16 KiB its head, 5 s for its head, 30 s for its answer.
 
+pub(crate) mod calendar;
 pub(crate) mod card;
+mod order;
+pub mod outcome;
 pub mod read;
 mod serve;
 mod socket;
@@ -53,6 +58,8 @@ pub struct Local {
     pub center: String,
     /// Whether the drop folder is left alone.
     pub receive_only: bool,
+    /// Working days until an answer is missed.
+    pub working_days: u16,
 }
 
 impl fmt::Debug for Local {
@@ -74,6 +81,7 @@ pub fn overview(
     link: Option<view::Link>,
 ) -> Result<view::Overview, read::Error> {
     let (counts, held, unreported) = read::counts(store)?;
+    let missed = outcome::missed(store, party.working_days, crate::cli::now(), 1_000)?;
     Ok(view::Overview {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         running: link.is_some(),
@@ -87,6 +95,7 @@ pub fn overview(
         counts,
         held,
         unreported,
+        missed: missed.try_into().unwrap_or(u64::MAX),
         certificates: read::certificates(store)?,
         alarms: read::alarms(store, 5)?,
     })
@@ -103,6 +112,8 @@ pub struct Party<'a> {
     pub center: &'a str,
     /// Receive-only mode.
     pub receive_only: bool,
+    /// Working days until an answer is missed.
+    pub working_days: u16,
     /// When the service was started, if one runs.
     pub started_at: Option<i64>,
 }

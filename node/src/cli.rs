@@ -5,6 +5,7 @@
 //! ([`failure::Failure`]). A closed pipe ends the program quietly. Nothing here decides anything about documents:
 //! the verbs are clients of the local API (`crate::api`), or work on files alone.
 
+mod calendar;
 pub(crate) mod card;
 pub(crate) mod civil;
 pub(crate) mod client;
@@ -14,6 +15,8 @@ pub(crate) mod failure;
 mod held;
 mod letter;
 mod out;
+mod outcome;
+mod paper;
 mod run;
 mod show;
 pub(crate) mod source;
@@ -77,8 +80,23 @@ enum Verb {
     Hold(held::Held),
     /// 放行一件暫停中的公文（例如疑似重複者確定要再送一次）
     Release(held::Held),
-    /// 放棄一件尚未完成的公文，不再處理
-    Abandon(held::Held),
+    /// 立即再試一件公文；也用於查明後重新處理已隔離的公文
+    Retry(held::Held),
+    /// 放棄一件尚未完成的公文，或其中幾個收受者，不再處理
+    Abandon(held::Aimed),
+    /// 逐一收受者的發文結果；--due 列出次一工作日仍未使用者確認者
+    Outcome(outcome::Results),
+    /// 對未確認的收受者重送：同一件公文，以對方現用憑證重新加密
+    Resend(held::Aimed),
+    /// 補送紙本：印出清單，或登錄已補送
+    Paper(paper::Paper),
+    /// 收文後通知發文機關：誤送或錯漏；隔離而未退的公文則退文
+    Return(held::Return),
+    /// 登錄對方的誤送、錯漏通知或較晚的回條已處理
+    Settle(held::Aimed),
+    /// 辦公日曆：匯入行政院公布的放假日，據以計算工作日
+    #[command(subcommand, disable_help_subcommand = true)]
+    Calendar(calendar::Calendar),
     /// 憑證 IC 卡：狀況、讀卡機、憑證、允許再試 PIN 碼
     #[command(subcommand, disable_help_subcommand = true)]
     Card(card::Card),
@@ -172,7 +190,14 @@ fn perform(cli: Cli, out: &mut Out) -> Done {
         Verb::Verify(verify) => crate::verify::verify(&verify, config, out),
         Verb::Hold(held) => held::send("hold", &held, config, out),
         Verb::Release(held) => held::send("release", &held, config, out),
-        Verb::Abandon(held) => held::send("abandon", &held, config, out),
+        Verb::Retry(held) => held::send("retry", &held, config, out),
+        Verb::Abandon(aimed) => held::aim("abandon", &aimed, config, out),
+        Verb::Outcome(results) => outcome::outcome(&results, config, out),
+        Verb::Resend(aimed) => held::aim("resend", &aimed, config, out),
+        Verb::Paper(paper) => paper::paper(&paper, config, out),
+        Verb::Return(back) => held::back(&back, config, out),
+        Verb::Settle(aimed) => held::aim("settle", &aimed, config, out),
+        Verb::Calendar(verb) => calendar::calendar(&verb, config, out),
         Verb::Card(verb) => card::card(&verb, config, out),
         Verb::Doctor(doctor) => crate::doctor::doctor(&doctor, config, out),
         Verb::Config(verb) => config::config(&verb, config, out),

@@ -662,14 +662,16 @@ impl Run {
         }
     }
 
-    /// Certificates are looked at four times a day, and when our own ends.
+    /// Certificates, and whose answer is missed, are looked at four times a day, when offices begin, and when our own
+    /// certificate ends.
     fn until_validity(&self, failed: bool) -> i64 {
         if failed {
             return TRUST;
         }
         let own = self.tools.parts.sign.certificate().map(|own| own.not_after().saturating_add(1_000));
         let ends = own.map_or(i64::MAX, |at| at.saturating_sub(now()));
-        if ends > 0 { ends.min(VALIDITY) } else { VALIDITY }
+        let look = VALIDITY.min(crate::act::late::until_opening(now()));
+        if ends > 0 { ends.min(look) } else { look }
     }
 
     /// Until the next due time, the next probe, or the regular look.

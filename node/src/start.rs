@@ -198,6 +198,7 @@ fn local(
         name: config.party.name.clone(),
         center: config.center.code.clone(),
         receive_only: config.receive_only,
+        working_days: config.outcome.working_days,
     }
 }
 

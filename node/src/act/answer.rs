@@ -8,6 +8,9 @@ use store::inbound::{Answer, InboundRow, ReceiptRow, verdict_for};
 use super::{Step, Tools, link_trouble, organisation, own_trouble, store_trouble};
 use crate::flow::{Class, Fault, Outcome};
 
+/// Label: a person sends back what was set apart without an answer.
+pub const BY_PERSON: &str = "returned-by-person";
+
 /// Most lines of one signature.
 pub const MOST: usize = 256;
 
@@ -44,10 +47,13 @@ fn answers(tools: &Tools, rows: &[InboundRow]) -> Step<Vec<Answer>> {
 
 fn line(center: &str, row: &InboundRow) -> Option<ReceiptLine> {
     let offer = &row.offer;
+    // Confirmed already: what is still to be said is the notice.
+    let notice = row.receipt.is_some() && !row.notice.is_empty();
     let (verdict, label) = match verdict_for(row.state)? {
+        store::state::Verdict::Confirmed if notice => (Verdict::Misdelivered, row.notice.clone()),
         store::state::Verdict::Confirmed => (Verdict::Confirmed, String::new()),
         store::state::Verdict::Returned => (Verdict::Returned, row.trouble.label.clone()),
-        store::state::Verdict::Misdirected => (Verdict::Misdelivered, row.trouble.label.clone()),
+        store::state::Verdict::Misdirected => return None,
     };
     Some(ReceiptLine {
         center: center.to_owned(),

@@ -168,7 +168,16 @@ fn one_line(tools: &Tools, verified: &VerifiedReceipt, line: &ReceiptLine) -> St
         round,
         recipient: line.recipient.clone(),
         verdict,
-        label: line.label.clone(),
+        label: told(verdict, &line.label).to_owned(),
         archived_at: line.archived,
     })
+}
+
+/// Of a notice only the labels that it can have; another release's is the general one.
+fn told(verdict: store::state::Verdict, label: &str) -> &str {
+    match (verdict, label) {
+        (store::state::Verdict::Misdirected, store::INCOMPLETE) => store::INCOMPLETE,
+        (store::state::Verdict::Misdirected, _) => store::MISDIRECTED,
+        _ => label,
+    }
 }

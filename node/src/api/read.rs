@@ -39,6 +39,9 @@ pub enum Error {
     /// The order does not fit this document.
     #[error("not possible for this document")]
     NotNow,
+    /// The order cannot be carried out, for a reason with a label and particulars.
+    #[error("refused: {0}")]
+    Refused(&'static str, String),
     /// A parameter makes no sense.
     #[error("bad parameter {0}")]
     BadParameter(&'static str),
@@ -53,6 +56,7 @@ impl Error {
             Self::NotFound(_) => "not-found",
             Self::Ambiguous(_) => "id-ambiguous",
             Self::NotNow => "verb-not-now",
+            Self::Refused(label, _) => label,
             Self::BadParameter(_) => "api-bad-request",
         }
     }
@@ -65,6 +69,7 @@ impl Error {
             Self::NotFound(id) => id.clone(),
             Self::Ambiguous(ids) => ids.join("、"),
             Self::NotNow => String::new(),
+            Self::Refused(_, detail) => detail.clone(),
             Self::BadParameter(name) => (*name).to_owned(),
         }
     }
@@ -273,7 +278,7 @@ fn reason(trouble: &Trouble) -> Option<Reason> {
     Reason::of(&trouble.label, &trouble.detail)
 }
 
-const fn priority(priority: Priority) -> &'static str {
+pub(super) const fn priority(priority: Priority) -> &'static str {
     match priority {
         Priority::Normal => "普通件",
         Priority::Fast => "速件",
@@ -307,7 +312,7 @@ fn out_row(store: &Store, row: &OutboxRow) -> Result<OutRow, Error> {
 }
 
 /// Why a line is as it is; of one that came back with what the sender can do.
-fn line_reason(line: &outbound::LineRow) -> Option<Reason> {
+pub(super) fn line_reason(line: &outbound::LineRow) -> Option<Reason> {
     let mut reason = Reason::of(&line.label, &line.detail)?;
     if line.state == store::state::Line::Returned {
         reason.remedy = words::returned_remedy(&line.label);
@@ -451,6 +456,7 @@ fn in_document(found: &Incoming) -> InDocument {
         accepted_at: row.offer.accepted_at,
         attachments: row.offer.attachments,
         round: row.offer.round,
+        notice: Reason::of(&row.notice, ""),
         archive: row.archive.clone(),
         history: found.journal.iter().map(event).collect(),
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query as Params, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
@@ -20,11 +20,13 @@ use tokio_util::task::TaskTracker;
 
 use super::card::Waiting;
 use super::read::{self, Query};
-use super::view::{Document, Health, Order, Reason, Trouble};
+use super::view::{Document, Health, Reason, Trouble};
 use super::{Local, Party, Socket, overview};
 
 const CONNECTIONS: usize = 32;
-const REQUEST_BYTES: usize = 16 << 10;
+/// An order may name a thousand recipients.
+const REQUEST_BYTES: usize = 64 << 10;
+const HEAD_BYTES: usize = 16 << 10;
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -64,7 +66,7 @@ pub async fn serve(socket: Socket, local: Local, stop: CancellationToken) {
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_WITHIN)
-                .max_buf_size(REQUEST_BYTES)
+                .max_buf_size(HEAD_BYTES)
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
             tokio::pin!(connection);
             let done = tokio::select! {
@@ -90,7 +92,9 @@ fn router(local: Local) -> Router {
         .route("/v1/outbox", get(outbox))
         .route("/v1/inbox", get(inbox))
         .route("/v1/documents/{id}", get(document))
-        .route("/v1/documents/{id}/{order}", post(order))
+        .route("/v1/documents/{id}/{order}", post(super::order::order))
+        .route("/v1/outcome", get(super::outcome::show))
+        .route("/v1/calendar", get(super::calendar::show).post(super::calendar::import))
         .route("/v1/journal", get(journal))
         .route("/v1/card", get(super::card::state))
         .route("/v1/card/list", get(super::card::list))
@@ -158,6 +162,7 @@ async fn status(State(local): State<Local>) -> Response {
                 name: &held.name,
                 center: &held.center,
                 receive_only: held.receive_only,
+                working_days: held.working_days,
                 started_at: Some(held.started_at),
             };
             let mut overview = overview(store, &party, Some((held.link)()))?;
@@ -228,77 +233,6 @@ async fn journal(State(local): State<Local>, params: Result<Params<After>, Query
     }
 }
 
-async fn order(
-    State(local): State<Local>,
-    Extension(peer): Extension<Peer>,
-    Path((id, verb)): Path<(String, String)>,
-    body: Result<Json<Order>, JsonRejection>,
-) -> Response {
-    let Ok(verb) = verb.parse::<Verb>() else {
-        return refuse(StatusCode::NOT_FOUND, "api-bad-request", "route");
-    };
-    let order = match body {
-        Ok(Json(order)) => order,
-        Err(bad) => return refuse(StatusCode::BAD_REQUEST, "api-bad-request", &bad.body_text()),
-    };
-    let Some(actor) = actor(&order.actor, peer) else {
-        return refuse(StatusCode::BAD_REQUEST, "api-bad-request", "actor");
-    };
-    let why: String = order.reason.chars().filter(|c| !c.is_control()).take(500).collect();
-    let wake = Arc::clone(&local.wake);
-    let done = read_in(&local, move |store| perform(store, &id, verb, &actor, why.trim())).await;
-    if done.is_ok() {
-        wake();
-    }
-    answer(done)
-}
-
-/// What a person can order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verb {
-    Hold,
-    Release,
-    Abandon,
-}
-
-impl std::str::FromStr for Verb {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "hold" => Ok(Self::Hold),
-            "release" => Ok(Self::Release),
-            "abandon" => Ok(Self::Abandon),
-            _ => Err(()),
-        }
-    }
-}
-
-/// Gives the order to the store, which alone knows whether it is allowed now; returns how the document stands then.
-fn perform(
-    store: &store::Store,
-    id: &str,
-    verb: Verb,
-    actor: &str,
-    why: &str,
-) -> Result<Document, read::Error> {
-    let found = read::find(store, id)?;
-    let now = crate::cli::now();
-    let done = match (verb, found) {
-        (Verb::Hold, _) => store.hold(read::target(found), actor, why, now).wait(),
-        (Verb::Release, _) => store.release(read::target(found), actor, why, now).wait(),
-        (Verb::Abandon, store::boxes::Found::Document(document)) => {
-            store.abandon(document, Vec::new(), actor, why, now).wait().map(drop)
-        }
-        (Verb::Abandon, store::boxes::Found::Inbound(..)) => return Err(read::Error::NotNow),
-    };
-    match done {
-        Ok(()) => read::document(store, id),
-        Err(store::Error::Moved { .. }) => Err(read::Error::NotNow),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// The name given, and the user id of the connection behind it.
 pub(super) fn actor(name: &str, peer: Peer) -> Option<String> {
     let name = name.trim();
@@ -313,7 +247,7 @@ pub(super) fn actor(name: &str, peer: Peer) -> Option<String> {
 }
 
 /// Runs a blocking reading of the store outside the async threads.
-async fn read_in<T: Send + 'static>(
+pub(super) async fn read_in<T: Send + 'static>(
     local: &Local,
     work: impl FnOnce(&store::Store) -> Result<T, read::Error> + Send + 'static,
 ) -> Result<T, read::Error> {
@@ -324,14 +258,15 @@ async fn read_in<T: Send + 'static>(
     }
 }
 
-fn answer<T: serde::Serialize>(done: Result<T, read::Error>) -> Response {
+pub(super) fn answer<T: serde::Serialize>(done: Result<T, read::Error>) -> Response {
     match done {
         Ok(value) => Json(value).into_response(),
         Err(error) => {
             let code = match error.label() {
                 "not-found" => StatusCode::NOT_FOUND,
+                "api-bad-request" | "bad-request" | "reason-missing" => StatusCode::BAD_REQUEST,
                 "id-ambiguous" | "state-moved" | "verb-not-now" => StatusCode::CONFLICT,
-                "api-bad-request" | "bad-request" => StatusCode::BAD_REQUEST,
+                _ if matches!(error, read::Error::Refused(..)) => StatusCode::CONFLICT,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             };
             refuse(code, error.label(), &error.detail())

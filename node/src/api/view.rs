@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 mod card;
+mod outcome;
 pub use card::{Card, Cards, Certificate, Outcome, Reader, Retried, Retry, Tested, Token, Tries};
+pub use outcome::{Calendar, CalendarOrder, Letter, Name, Outcomes, Recipient, YearOrder};
 
 /// Times in JSON.
 mod time {
@@ -109,6 +111,9 @@ pub struct Overview {
     pub held: u64,
     /// Confirmations and returns that the center does not have yet.
     pub unreported: u64,
+    /// Recipients whose answer is missed by today: those of `GET /v1/outcome?due=true`, at most 1,000.
+    #[serde(default)]
+    pub missed: u64,
     /// How long certificates still last: ours first, then the recipients' that end first.
     #[serde(default)]
     pub certificates: Vec<Validity>,
@@ -345,6 +350,9 @@ pub struct InDocument {
     pub attachments: bool,
     /// Which round of sending.
     pub round: u16,
+    /// The notice that was sent to the sender after the confirmation (誤送/錯漏通知).
+    #[serde(default)]
+    pub notice: Option<Reason>,
     /// Folder in the archive; empty before archiving.
     pub archive: String,
     /// Its history, oldest first.
@@ -416,14 +424,20 @@ pub struct Event {
     pub hash: String,
 }
 
-/// `POST /v1/documents/{id}/{hold,release,abandon}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `POST /v1/documents/{id}/{hold,release,retry,abandon,resend,paper,settle,return}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
     /// Who orders it.
     pub actor: String,
-    /// Why.
+    /// Why. Must say something.
     pub reason: String,
+    /// Recipients by code, or by name where they have no code (`paper`, `abandon`); empty: all that it fits.
+    #[serde(default)]
+    pub to: Vec<String>,
+    /// Of `return` after the confirmation: `misdirected` (the default) or `incomplete`.
+    #[serde(default)]
+    pub label: String,
 }
 
 /// An error's body.

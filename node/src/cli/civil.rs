@@ -61,6 +61,16 @@ impl Civil {
         self.day(self.zoned(now).date()).unwrap_or((i64::MIN, i64::MAX))
     }
 
+    /// The day in which `at` lies.
+    pub(crate) fn date(&self, at: i64) -> Date {
+        self.zoned(at).date()
+    }
+
+    /// The first millisecond of a day; the earliest or latest time there is for a day that the zone cannot place.
+    pub(crate) fn start(&self, date: Date) -> i64 {
+        self.day(date).map_or(i64::MIN, |(start, _)| start)
+    }
+
     fn day(&self, date: Date) -> Option<(i64, i64)> {
         let start = date.to_zoned(self.0.clone()).ok()?;
         let end = start.checked_add(1.day()).ok()?;

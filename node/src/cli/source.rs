@@ -8,8 +8,9 @@ use store::Store;
 use super::client::{Client, escaped};
 use super::exit;
 use super::failure::Failure;
+use crate::api::outcome::{self, Asked};
 use crate::api::read::{self, Query};
-use crate::api::view::{Document, InRow, OutRow, Overview, Page};
+use crate::api::view::{Calendar, Document, InRow, OutRow, Outcomes, Overview, Page};
 use crate::api::{Party, overview};
 
 /// Where settings are looked for when `--config` is not given.
@@ -102,6 +103,7 @@ impl Source {
                     name: &settings.party.name,
                     center: &settings.center.code,
                     receive_only: settings.receive_only,
+                    working_days: settings.outcome.working_days,
                     started_at: None,
                 };
                 overview(store, &party, None).map_err(failed)
@@ -139,6 +141,41 @@ impl Source {
         match self {
             Self::Service(client) => client.get(&format!("/v1/documents/{}", escaped(id))),
             Self::Folder(held) => read::document(&held.0, id).map_err(failed),
+        }
+    }
+}
+
+impl Source {
+    /// What became of what was sent.
+    ///
+    /// # Errors
+    /// As [`Source::document`].
+    pub(crate) fn outcome(&self, asked: &Asked) -> Result<Outcomes, Failure> {
+        match self {
+            Self::Service(client) => {
+                let mut path = format!("/v1/outcome?limit={}&due={}", asked.limit, asked.due);
+                for (name, value) in [("id", &asked.id), ("date", &asked.date)] {
+                    if let Some(value) = value {
+                        path.push_str(&format!("&{name}={}", escaped(value)));
+                    }
+                }
+                client.get(&path)
+            }
+            Self::Folder(held) => {
+                let patience = held.1.outcome.working_days;
+                outcome::outcome(&held.0, asked, patience, super::now()).map_err(failed)
+            }
+        }
+    }
+
+    /// What is known of working days.
+    ///
+    /// # Errors
+    /// As [`Source::overview`].
+    pub(crate) fn calendar(&self) -> Result<Calendar, Failure> {
+        match self {
+            Self::Service(client) => client.get("/v1/calendar"),
+            Self::Folder(held) => crate::api::calendar::view(&held.0, super::now()).map_err(failed),
         }
     }
 }

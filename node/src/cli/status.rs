@@ -202,6 +202,12 @@ fn heading(overview: &Overview, civil: &Civil) -> String {
     if overview.held > 0 {
         text.push_str(&format!("暫停中、等人決定：{} 件\n", overview.held));
     }
+    if overview.missed > 0 {
+        text.push_str(&format!(
+            "！到期仍未使用者確認：{} 個收受者（di-node outcome --due）\n",
+            overview.missed
+        ));
+    }
     if overview.unreported > 0 {
         text.push_str(&format!("尚未送達交換中心的回條：{} 份\n", overview.unreported));
     }

@@ -117,6 +117,7 @@ impl Service {
                     name: "測試協會".to_owned(),
                     center: "C1".to_owned(),
                     receive_only: false,
+                    working_days: 1,
                 };
                 tell.send(()).unwrap();
                 serve(socket, local, token).await;
@@ -155,7 +156,7 @@ fn the_second_press_of_send_is_held_and_released_by_a_person_whose_name_is_kept(
     assert!(text.contains("待簽章"), "{text}");
     assert_eq!(service.woken.load(Ordering::SeqCst), 1, "the loop must be told");
     // Twice is once too often, and says so.
-    assert_eq!(bench.run(&["release", "b2"]).0, exit::FAILED);
+    assert_eq!(bench.run(&["release", "b2", "--reason", "再按一次"]).0, exit::FAILED);
     let (_, text) = bench.run(&["show", "b2", "--json"]);
     let json: Value = serde_json::from_str(&text).unwrap();
     let released = json["history"].as_array().unwrap().iter().find(|e| e["event"] == "released").unwrap();
@@ -178,7 +179,7 @@ fn the_second_press_of_send_is_held_and_released_by_a_person_whose_name_is_kept(
     assert_eq!(bench.run(&["status", "--since", "2026-11-22", "--until", "2026-11-21"]).0, exit::USAGE);
     assert_eq!(bench.run(&["lint", "no-such-file.di"]).0, exit::UNREADABLE);
     // Nobody acts in the node's own name.
-    assert_eq!(bench.run(&["hold", "a1", "--actor", "node"]).0, exit::FAILED);
+    assert_eq!(bench.run(&["hold", "a1", "--reason", "冒名", "--actor", "node"]).0, exit::FAILED);
 }
 
 #[test]
@@ -194,7 +195,7 @@ fn without_a_service_reading_works_and_orders_say_what_to_do() {
     assert!(text.contains("自資料夾收下"), "{text}");
     assert_eq!(bench.run(&["show", "ffff"]).0, exit::NOT_FOUND);
     assert_eq!(bench.run(&["show", "沒有這個檔.di"]).0, exit::NOT_FOUND);
-    assert_eq!(bench.run(&["hold", "a1"]).0, exit::UNAVAILABLE);
+    assert_eq!(bench.run(&["hold", "a1", "--reason", "等核示"]).0, exit::UNAVAILABLE);
     assert_eq!(bench.run(&["export", "a1", "-o", "x"]).0, exit::FAILED, "not signed yet");
     assert_eq!(bench.run(&["status", "--since", "明天"]).0, exit::USAGE);
     assert_eq!(bench.run(&["status", "--state", "已讀"]).0, exit::USAGE);
@@ -271,7 +272,7 @@ fn wrong_requests_are_refused_and_silent_connections_do_not_block() {
     }
     let refused = client.get::<Value>("/v1/documents/zz").unwrap_err();
     assert_eq!(refused.label(), "not-found");
-    let long = view::Order { actor: "甲".to_owned(), reason: "長".repeat(10_000) };
+    let long = view::Order { actor: "甲".to_owned(), reason: "長".repeat(40_000), ..Default::default() };
     let refused = client.post::<Value>("/v1/documents/a1/hold", &long).unwrap_err();
     assert_eq!(refused.label(), "api-bad-request");
     let health: view::Health = client.get("/v1/health").unwrap();

@@ -132,7 +132,10 @@ pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Fa
         Work::Notes(rows) => {
             each(rows, |row| upkeep::note(tools, row)).await.map(|()| Dirty { notes: true, ..none })
         }
-        Work::Validity => unless_cut(tools, act::expiry::look(tools)).await.map(|()| none),
+        Work::Validity => {
+            let missed = unless_cut(tools, act::late::look(tools)).await;
+            unless_cut(tools, act::expiry::look(tools)).await.and(missed).map(|()| none)
+        }
         Work::Pump(kind) => unless_cut(tools, pump(tools, kind)).await,
     };
     let mut away = Vec::new();

@@ -9,6 +9,8 @@ const EVENTS: &[(&str, &str)] = &[
     ("announcement", "收到公告"),
     ("outcome-invalid", "回條無法採信"),
     ("certificate-ends", "憑證到期提醒"),
+    ("calendar-imported", "匯入辦公日曆"),
+    ("unanswered", "逾期未使用者確認"),
     ("login", "登入交換中心"),
     ("card-in", "卡片插入"),
     ("card-out", "卡片拔出"),
@@ -36,6 +38,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("resent", "重新加密"),
     ("resubmit", "交換中心遺失，再次送出"),
     ("on-paper", "補送紙本"),
+    ("notice-settled", "通知已處理"),
     ("abandoned", "承辦人放棄"),
     ("noted", "寫出說明檔"),
     // receiving
@@ -55,6 +58,8 @@ const EVENTS: &[(&str, &str)] = &[
     ("read", "已閱"),
     ("reopened", "重新處理"),
     ("send-back", "退文"),
+    ("notify-asked", "要求通知發文機關"),
+    ("notified", "通知已送達交換中心"),
     // both
     ("attempt", "開始處理"),
     ("setback", "未成，稍後再試"),
@@ -94,7 +99,7 @@ pub fn detail(event: &str, detail: &str) -> String {
         "noted" => detail.split_once(": ").map(|(word, path)| format!("{}：{path}", state(word))),
         "confirmed" | "returned" | "accepted-line" | "misdirected" | "on-paper" | "abandoned"
         | "late-confirmed" | "late-returned" => verdict(detail),
-        "answered" | "reported" | "offered-again" => {
+        "answered" | "reported" | "notified" | "offered-again" => {
             number_after(detail, "receipt ").map(|n| format!("回條 {n}"))
         }
         "offered" => detail.split_once(" from ").map(|(_, from)| {
@@ -102,9 +107,12 @@ pub fn detail(event: &str, detail: &str) -> String {
             format!("發文機關 {sender}{}", again(round))
         }),
         "duplicate" => Some(format!("內容與 {detail} 相同")),
+        "unanswered" => unanswered(detail),
         "card-in" | "card-out" | "card-login" => Some(format!("卡號 {detail}")),
         "card-retry" => Some(retry(detail)),
-        "card-trouble" | "refused" | "setback" | "quarantined" | "refetch" | "send-back" => labelled(detail),
+        "card-trouble" | "refused" | "setback" | "quarantined" | "refetch" | "send-back" | "notify-asked" => {
+            labelled(detail)
+        }
         _ => None,
     };
     said.unwrap_or_else(|| detail.to_owned())
@@ -128,6 +136,11 @@ fn attempt(detail: &str) -> Option<String> {
         other => other,
     };
     Some(format!("{step}，第 {times} 次"))
+}
+
+fn unanswered(detail: &str) -> Option<String> {
+    let (many, date) = detail.split_once(" recipients by ")?;
+    Some(format!("{many} 個收受者到 {date} 仍未使用者確認；以 di-node outcome --due 查看"))
 }
 
 fn sealed(detail: &str) -> Option<String> {
@@ -197,6 +210,7 @@ mod tests {
         assert_eq!(detail("accepted", "part 4, round 2"), "密文 4（第 2 次重送）");
         assert_eq!(detail("returned", "XC20261103 round 0 element-missing"), "XC20261103：缺少必要的元素");
         assert_eq!(detail("confirmed", "receipt 4"), "回條 4");
+        assert!(detail("unanswered", "3 recipients by 2026-11-30").starts_with("3 個收受者到 2026-11-30 "));
         assert_eq!(detail("offered", "4b2d from XC20261101 round 0"), "發文機關 XC20261101");
         assert_eq!(detail("setback", "disk-full: spool"), "磁碟空間不足：spool");
         assert_eq!(detail("refused", "abandoned: 重複"), "重複");

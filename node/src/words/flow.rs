@@ -11,6 +11,28 @@ pub(super) const WORDS: &[Words] = &[
     ),
     w("held", "承辦人暫停處理", "以 di-node release 放行，或以 di-node abandon 放棄"),
     w("abandoned", "承辦人放棄送件", "需要時重新放入原始檔案"),
+    // told after a line was final
+    w(
+        "misdirected",
+        "對方通知：這件公文不是給該機關的（誤送）",
+        "查明應送的機關，以新的一件發送；處理後以 di-node settle 登錄",
+    ),
+    w(
+        "incomplete",
+        "對方通知：公文的內容或附件有錯漏",
+        "與對方聯絡，更正後以新的一件發送；處理後以 di-node settle 登錄",
+    ),
+    w(
+        "late-confirmed",
+        "已改以其他方式處理或被退回之後，對方才使用者確認",
+        "對方可能有兩份（電子與紙本），請告知對方；處理後以 di-node settle 登錄",
+    ),
+    w(
+        "late-returned",
+        "已改以其他方式處理之後，對方才使用者退文",
+        "確認紙本已送達；處理後以 di-node settle 登錄",
+    ),
+    w("returned-by-person", "收文機關的承辦人退回這件公文", "與對方聯絡；改正後重送或補送紙本"),
     // waits
     w("waits-for-key", "等候金鑰或卡片", "插入卡片或放回金鑰檔後會自動繼續"),
     w("waits-for-link", "等候與交換中心連線", "檢查網路；恢復後會自動繼續，公文不會遺失"),
@@ -159,7 +181,11 @@ mod tests {
             flow.chain(act).chain(start).chain(intake).chain(link).chain(archive).chain(note).chain([
                 store::DUPLICATE,
                 store::HELD,
+                store::MISDIRECTED,
+                store::INCOMPLETE,
                 "abandoned",
+                "late-confirmed",
+                "late-returned",
             ]),
         );
     }
