@@ -312,6 +312,15 @@ impl Process {
         (ticks(11) + ticks(12)) * 10
     }
 
+    /// Whether it has ended by itself, or was killed by somebody else.
+    ///
+    /// # Panics
+    /// If the system does not say.
+    #[must_use]
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().expect("wait").is_some()
+    }
+
     /// kill -9.
     pub fn kill(mut self) {
         let _ = self.child.kill();

@@ -174,6 +174,30 @@ impl World {
         envelope::directory::countersign(&entry, &self.key("registrar"), now()).expect("countersigned")
     }
 
+    /// Registers units of a member, given by code and name, as mailboxes of their own with the member's keys.
+    ///
+    /// # Panics
+    /// If one is not taken.
+    pub fn put_units(&self, organisation: &str, units: &[(String, String)]) {
+        let (registry, registrar) = (self.registry(), self.key("registrar"));
+        let sign = self.key(&format!("{organisation}.sign"));
+        let enc = self.key(&format!("{organisation}.enc")).own_certificate().clone();
+        let chain: Vec<Certificate> = SigningKey::chain(&sign);
+        for (code, name) in units {
+            let entry = envelope::directory::Entry {
+                code,
+                name,
+                enc: &enc,
+                enc_chain: &chain,
+                oaep: true,
+                number: 1,
+            };
+            let entry = envelope::directory::make(&entry, &sign, now()).expect("entry");
+            let entry = envelope::directory::countersign(&entry, &registrar, now()).expect("countersigned");
+            registry.put_entry(&entry, now()).expect("entry");
+        }
+    }
+
     /// The registration side of the center.
     ///
     /// # Panics
@@ -576,9 +600,10 @@ impl Unit {
     pub fn roster(to: &[To]) -> Roster {
         let lines = to.iter().map(|t| {
             let (code, unit) = t.code.split_at(t.code.len().min(10));
+            let name = if unit.is_empty() { Name::Organisation } else { Name::Unit };
             Line {
                 party: Party {
-                    name: Name::Organisation(t.name.clone()),
+                    name: name(t.name.clone()),
                     code: code.to_owned(),
                     unit: Some(unit.to_owned()).filter(|u| !u.is_empty()),
                 },

@@ -72,6 +72,11 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8], place: impl Fn(usize) -> bool)
     out
 }
 
+/// Where the wrapped content key of 2048 bits lies in a sealed message.
+fn wrapped_key(sealed: &[u8]) -> usize {
+    sealed.windows(4).position(|w| w == [4, 0x82, 1, 0]).unwrap() + 4
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_spoilt_message_comes_back_with_its_reason_and_the_next_one_arrives() {
     let limit = |_, config: &mut config::NodeConfig| config.limits.di = config::value::Bytes::kib(64);
@@ -131,6 +136,30 @@ async fn every_spoilt_message_comes_back_with_its_reason_and_the_next_one_arrive
                     let middle = b.len() / 2;
                     b[middle] ^= 1;
                 })
+            }),
+        ),
+        // the wrapped key: a padding that does not fit is told like any other way of not decrypting
+        (
+            "unreadable",
+            Box::new(|n| {
+                spoilt(n, &|b| {
+                    let at = wrapped_key(b) + 40;
+                    b[at] ^= 1;
+                })
+            }),
+        ),
+        (
+            "unreadable",
+            Box::new(|n| {
+                let made = container(&exchange(n), &unit, &attacker.sign);
+                let to =
+                    envelope::sealed::Recipient { certificate: encryption(&world, RECEIVER), oaep: false };
+                let mut body = Vec::new();
+                envelope::sealed::seal(made.bytes.as_slice(), made.bytes.len() as u64, &[to], &mut body)
+                    .unwrap();
+                let at = wrapped_key(&body) + 40;
+                body[at] ^= 1;
+                parcel(id(n), &code(ATTACKER), &code(RECEIVER), &made, body)
             }),
         ),
         (
