@@ -192,13 +192,18 @@ impl Database {
         self.read(|connection| {
             run(connection, "BEGIN").map_err(Error::database("beginning to read"))?;
             let result = work(connection);
-            run(connection, "COMMIT").map_err(Error::database("ending to read"))?;
-            result
+            let ended = run(connection, "COMMIT").map_err(Error::database("ending to read"));
+            if !connection.is_autocommit() {
+                // whoever reads next begins anew
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+            let value = result?;
+            ended.map(|()| value)
         })
     }
 
-    /// A number that grows whenever another process has written. While a group of our own is under way, as it was when that
-    /// began: until its end nobody else can write. Never waits for a write.
+    /// A number that grows whenever another process has written. While a group of our own is written (or checkpointed), as it
+    /// was when that began: then the other's write is seen when it ends. Never waits for a write.
     pub(crate) fn foreign_writes(&self) -> Result<i64> {
         let writer = match self.writer.try_lock() {
             Ok(writer) => writer,

@@ -16,7 +16,8 @@ use wire::message::{DirectoryAnswer, Standing};
 /// Largest registration accepted, bytes: [`wire::MAX_DIRECTORY_CODES`] of them fit in one reply.
 pub const MAX_REGISTRATION: usize = 20_000;
 
-/// What a session asks about members. All calls block; what another process wrote is seen at the next call.
+/// What a session asks about members. All calls block; what another process wrote is seen at the next call, or when
+/// the commit that is under way has ended.
 pub trait Directory: Send + Sync + 'static {
     /// A member by its organisation code.
     fn member(&self, code: &str) -> Result<Option<Arc<Member>>>;
