@@ -22,6 +22,7 @@ mod claim;
 pub(crate) mod place;
 #[cfg(test)]
 mod tests;
+mod together;
 mod unit;
 mod watch;
 
@@ -35,6 +36,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use store::Store;
+use together::Together;
 use unit::Key;
 use watch::{Message, Shared, Times, Watch};
 
@@ -136,7 +138,13 @@ impl Intake {
         check_rename(&drop_place, &work_place, drop, work)?;
         let remote = is_remote(drop);
         let overlay = file_system(drop).is_some_and(|kind| kind == OVERLAY);
-        let desk = Desk { work: work_place, document_limit: config.limits.document.get(), remote, overlay };
+        let desk = Desk {
+            work: work_place,
+            document_limit: config.limits.document.get(),
+            remote,
+            overlay,
+            together: Together::default(),
+        };
         let (jobs, queue) = mpsc::channel();
         let (tell, messages) = mpsc::channel();
         let (census, queue) = (census::Census::default(), Mutex::new(queue));
@@ -196,7 +204,13 @@ fn thread(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHand
 pub fn recover(config: &NodeConfig, store: &Store, _now: i64) -> Result<(), Error> {
     let drop = open("drop", &config.folders.drop)?;
     let work = open("work", &config.folders.work)?;
-    let desk = Desk { work: work.clone(), document_limit: 0, remote: false, overlay: false };
+    let desk = Desk {
+        work: work.clone(),
+        document_limit: 0,
+        remote: false,
+        overlay: false,
+        together: Together::default(),
+    };
     let names = work.list().map_err(|source| Error::Folder { path: work.path().to_owned(), source })?;
     for (name, _) in names {
         let Some(id) = unhex(&name) else { continue };

@@ -2,6 +2,7 @@
 
 use super::census::Census;
 use super::place::{Entry, FileId, Mark, Place};
+use super::together::Together;
 use super::unit::{Key, Part, Trust, Unit};
 use super::{Error, hex};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -53,7 +54,7 @@ impl Original {
 }
 
 /// The two ends of a claim and what it may cost.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Desk {
     pub(super) work: Place,
     pub(super) document_limit: u64,
@@ -61,6 +62,8 @@ pub(super) struct Desk {
     pub(super) remote: bool,
     /// A file is reported closed while it is still mapped.
     pub(super) overlay: bool,
+    /// For the work folder, which all claims have in common.
+    pub(super) together: Together,
 }
 
 impl Desk {
@@ -142,7 +145,7 @@ impl Desk {
             file.sync_all().map_err(io("synced"))?;
         }
         folder.sync().map_err(io("synced"))?;
-        self.work.sync().map_err(io("synced"))?;
+        self.together.sync(|| self.work.sync()).map_err(io("synced"))?;
         Ok(files)
     }
 

@@ -611,7 +611,13 @@ fn a_full_or_closed_store_puts_everything_back() {
 }
 
 fn bench(work: &Place) -> claim::Desk {
-    claim::Desk { work: work.clone(), document_limit: u64::MAX, remote: false, overlay: false }
+    claim::Desk {
+        work: work.clone(),
+        document_limit: u64::MAX,
+        remote: false,
+        overlay: false,
+        together: Together::default(),
+    }
 }
 
 fn unit_again(unit: &unit::Unit) -> unit::Unit {
