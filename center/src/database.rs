@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use durable::Step;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -296,6 +297,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
         // a checkpoint after 16 MB instead of 4: most pages are then written back once for several commits
         connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
         connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+        // else SQLite parses a statement anew for each new value, where a partial index might fit it
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(())
     };
