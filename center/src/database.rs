@@ -39,6 +39,9 @@ pub(crate) struct Database {
     free: Condvar,
 }
 
+/// Up to this size the whole file is looked through at start, as in a node.
+const CHECKED_AT_START: u64 = 64 << 20;
+
 #[derive(Default)]
 struct Queue {
     jobs: Vec<Job>,
@@ -53,12 +56,14 @@ struct Pool {
 }
 
 impl Database {
-    /// Opens or creates the file, brings its schema up to date, and looks for damage if asked to.
+    /// Opens or creates the file, brings its schema up to date, and looks for damage if asked to (in a file of moderate
+    /// size: a large one would take minutes).
     pub(crate) fn open(path: &Path, check: bool) -> Result<Self> {
         let mut connection = connect(path, OpenFlags::default())?;
         migrate(&mut connection)?;
         connection.pragma_update(None, "cache_size", -8000).map_err(Error::database("opening the file"))?;
-        if check {
+        let size = std::fs::metadata(path).map_or(0, |file| file.len());
+        if check && size <= CHECKED_AT_START {
             let verdict: String = connection
                 .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
                 .map_err(Error::database("checking the file"))?;

@@ -125,6 +125,16 @@ impl Files {
         locked(&self.turns).remove(name);
     }
 
+    /// Whether there is none at all.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        for folder in list(&self.bodies)?.into_iter().chain([self.uploads.clone()]) {
+            if !list(&folder)?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Removes every file whose name is in neither set.
     pub(crate) fn remove_orphans(&self, bodies: &HashSet<String>, uploads: &HashSet<String>) -> Result<u64> {
         let mut removed = 0;

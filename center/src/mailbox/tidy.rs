@@ -69,6 +69,9 @@ fn batch(
 
 /// Files that no row names: a crash came between file and row, or between row and removal.
 pub(super) fn remove_orphans(database: &Database, files: &Files) -> Result<u64> {
+    if files.is_empty()? {
+        return Ok(0); // and no need to look through all parts
+    }
     let names = |sql: &'static str| {
         database.read(|c| {
             c.prepare(sql)
