@@ -65,6 +65,19 @@ pub struct Standing {
 
 /// Lines, as far as they were asked for, with the document's number.
 const LINE_FROM: &str = "FROM line l JOIN document d ON d.key = l.doc JOIN part p ON p.id = l.part";
+const HINT_FROM: &str = "FROM hint h JOIN document d ON d.key = h.doc";
+
+// What is open, each by an index of its own: what is final is never looked at, however much there is of it.
+const ACCEPTED: &str = "WHERE l.state = 'accepted' AND l.accepted_at < ?1 ORDER BY l.accepted_at LIMIT ?2";
+const UNSENT: &str = "WHERE l.state = 'waiting' AND d.claimed_at < ?1 ORDER BY d.claimed_at LIMIT ?2";
+const RETURNED: &str = "WHERE l.state = 'returned' AND l.changed_at < ?1 ORDER BY l.changed_at LIMIT ?2";
+// + keeps SQLite from reading every final line by its state
+const NOTICED: &str = "WHERE l.notice <> '' AND +l.state IN ('confirmed', 'on-paper', 'abandoned')
+                         AND l.changed_at < ?1 ORDER BY l.doc LIMIT ?2";
+const UNSEALED: &str = "SELECT d.key FROM document d WHERE d.word = 'claimed' AND d.claimed_at < ?1
+                        ORDER BY d.claimed_at LIMIT ?2";
+const UNMATCHED: &str =
+    "WHERE h.done = '' AND d.state = 'sealed' AND d.claimed_at < ?1 ORDER BY h.doc LIMIT ?2";
 
 impl Store {
     /// Where recipients stand, oldest document first; and whether more than `limit` were found, and the others left
@@ -158,21 +171,12 @@ struct Collected<'a> {
 impl Collected<'_> {
     fn open(&mut self, waiting: i64, back: i64) -> Result<(), Error> {
         let most = self.limit.saturating_add(1);
-        // each by an index of its own: what is final is never looked at
-        let accepted = "WHERE l.state = 'accepted' AND l.accepted_at < ?1 ORDER BY l.accepted_at LIMIT ?2";
-        self.lines(accepted, params![waiting, most])?;
-        let unsent = "WHERE l.state = 'waiting' AND d.claimed_at < ?1 ORDER BY d.claimed_at LIMIT ?2";
-        self.lines(unsent, params![waiting, most])?;
-        let returned = "WHERE l.state = 'returned' AND l.changed_at < ?1 ORDER BY l.changed_at LIMIT ?2";
-        self.lines(returned, params![back, most])?;
-        let noticed = "WHERE l.notice <> '' AND l.state IN ('confirmed', 'on-paper', 'abandoned')
-                         AND l.changed_at < ?1 ORDER BY l.doc LIMIT ?2";
-        self.lines(noticed, params![back, most])?;
-        let unsealed = "SELECT d.key FROM document d WHERE d.word = 'claimed' AND d.claimed_at < ?1
-                        ORDER BY d.claimed_at LIMIT ?2";
-        self.documents(unsealed, params![waiting, most])?;
-        let names = "WHERE h.done = '' AND d.state = 'sealed' AND d.claimed_at < ?1 ORDER BY h.doc LIMIT ?2";
-        self.hints(names, params![waiting, most])
+        self.lines(ACCEPTED, params![waiting, most])?;
+        self.lines(UNSENT, params![waiting, most])?;
+        self.lines(RETURNED, params![back, most])?;
+        self.lines(NOTICED, params![back, most])?;
+        self.documents(UNSEALED, params![waiting, most])?;
+        self.hints(UNMATCHED, params![waiting, most])
     }
 
     fn documents(&mut self, sql: &str, values: impl Params) -> Result<(), Error> {
@@ -208,9 +212,7 @@ impl Collected<'_> {
     }
 
     fn hints(&mut self, tail: &str, values: impl Params) -> Result<(), Error> {
-        let sql = format!(
-            "SELECT h.doc, h.name, h.copy, h.done, h.done_at FROM hint h JOIN document d ON d.key = h.doc {tail}"
-        );
+        let sql = format!("SELECT h.doc, h.name, h.copy, h.done, h.done_at {HINT_FROM} {tail}");
         let mut statement = self.conn.prepare_cached(&sql)?;
         let mut found = statement.query(values)?;
         while let Some(r) = found.next()? {
@@ -241,5 +243,34 @@ impl Collected<'_> {
             standings.push(Standing { document, lines, hints });
         }
         Ok(standings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a query goes through, as SQLite plans it.
+    fn plan(conn: &Connection, sql: &str) -> String {
+        let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = statement.query_map([1, 1], |r| r.get::<_, String>(3)).unwrap();
+        steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+    }
+
+    #[test]
+    fn what_is_final_is_not_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let conn = crate::schema::open_writer(&dir.path().join("node.db")).unwrap();
+        let line = |tail: &str| plan(&conn, &format!("SELECT l.doc {LINE_FROM} {tail}"));
+        for (steps, index) in [
+            (line(ACCEPTED), "SEARCH l USING INDEX line_state (state=? AND accepted_at<?)"),
+            (line(UNSENT), "SEARCH l USING INDEX line_state (state=?)"),
+            (line(RETURNED), "SEARCH l USING INDEX line_state (state=?)"),
+            (line(NOTICED), "SCAN l USING INDEX line_notice"),
+            (plan(&conn, UNSEALED), "INDEX document_word (word=? AND claimed_at<?)"),
+            (plan(&conn, &format!("SELECT h.doc {HINT_FROM} {UNMATCHED}")), "SCAN h USING INDEX hint_open"),
+        ] {
+            assert!(steps.contains(index), "{steps}");
+        }
     }
 }
