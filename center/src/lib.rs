@@ -96,16 +96,17 @@ pub async fn start_with(config: CenterConfig, clock: Clock) -> Result<Running> {
         }
         // before anyone can wait for news, so that no later write of another process is missed
         let seen = mailbox.foreign_writes()?;
+        let reset = mailbox.reset_secret()?;
         let revocation = revocation::Checker::open(revocation, move || for_revocation())?;
-        Ok::<_, Error>((database, mailbox, seen, revocation))
+        Ok::<_, Error>((database, mailbox, seen, reset, revocation))
     });
-    let (database, mailbox, seen, revocation) = opened.await.unwrap_or(Err(Error::Task))?;
+    let (database, mailbox, seen, reset, revocation) = opened.await.unwrap_or(Err(Error::Task))?;
     let limits = wire::Limits {
         connections: config.limits.connections,
         per_address: config.limits.connections_per_member.max(64),
         ..wire::Limits::default()
     };
-    let listener = wire::Listener::bind(config.listen, &tls, limits).await?;
+    let listener = wire::Listener::bind_again(config.listen, &tls, limits, &reset).await?;
     let address = listener.address();
     let house = Arc::new(House {
         desk: Desk {

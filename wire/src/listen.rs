@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use quinn::{Endpoint, EndpointConfig, TokioRuntime, crypto::rustls::QuicServerConfig};
+use quinn::{Endpoint, TokioRuntime, crypto::rustls::QuicServerConfig};
 use tokio::{
     io::AsyncBufReadExt as _,
     net::TcpListener,
@@ -80,6 +80,22 @@ impl Listener {
     /// # Errors
     /// [`Error::Bind`], [`Error::ServerCertificate`].
     pub async fn bind(address: SocketAddr, tls: &ServerTls, limits: Limits) -> Result<Self> {
+        let mut secret = [0; 32];
+        aws_lc_rs::rand::fill(&mut secret).map_err(|_| Error::Bind { address, source: no_random() })?;
+        Self::bind_again(address, tls, limits, &secret).await
+    }
+
+    /// [`Self::bind`] of a center that may have died: with the same secret as before, a node that still sends on a
+    /// connection of the process that is gone is told so at once (RFC 9000 §10.3), and not after the idle time.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub async fn bind_again(
+        address: SocketAddr,
+        tls: &ServerTls,
+        limits: Limits,
+        secret: &[u8; 32],
+    ) -> Result<Self> {
         let (tcp, udp) = sockets(address).await?;
         let failed = |source| Error::Bind { address, source };
         let address = tcp.local_addr().map_err(failed)?;
@@ -96,7 +112,7 @@ impl Listener {
                 streams: quic::OPENING_STREAMS,
                 window: quic::OPENING_WINDOW,
             }));
-        let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), udp, Arc::new(TokioRuntime))
+        let endpoint = Endpoint::new(quic::remembering(secret), Some(config), udp, Arc::new(TokioRuntime))
             .map_err(failed)?;
         let (arrivals, arrived) = mpsc::channel(BACKLOG);
         let door = Arc::new(Door {
@@ -136,6 +152,10 @@ impl Drop for Listener {
         // A second close says nothing new.
         self.endpoint.close((Close::Stopping as u32).into(), b"stopping");
     }
+}
+
+fn no_random() -> io::Error {
+    io::Error::other("the system gives no random numbers")
 }
 
 /// One port number for both; a number that the system chose for TCP may be taken for UDP, then another is tried.

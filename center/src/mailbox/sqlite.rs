@@ -35,6 +35,20 @@ impl SqliteMailbox {
         }
         Ok(mailbox)
     }
+
+    /// What tells a node of an earlier run of this center that its connection is gone; made once.
+    pub(crate) fn reset_secret(&self) -> Result<[u8; 32]> {
+        let mut fresh = [0; 32];
+        aws_lc_rs::rand::fill(&mut fresh).map_err(|_| Error::Task)?;
+        let kept = self.database.write(move |c| {
+            c.execute("INSERT OR IGNORE INTO setting (name, value) VALUES ('reset-secret', ?1)", [&fresh])
+                .map_err(Error::database("keeping the reset secret"))?;
+            setting(c, "reset-secret")
+        })?;
+        kept.unwrap_or_default()
+            .try_into()
+            .map_err(|_| Error::Damaged("the reset secret is not 32 bytes".into()))
+    }
 }
 
 impl Mailbox for SqliteMailbox {

@@ -27,6 +27,7 @@ pub(crate) const CENTER: &str = "9941";
 pub(crate) const HOST: &str = "127.0.0.1";
 
 /// A throw-away authority and a server certificate for 127.0.0.1 under it.
+#[derive(Clone)]
 pub(crate) struct Pki {
     pub anchors: String,
     pub chain: String,
@@ -75,7 +76,25 @@ impl Center {
     pub(crate) async fn start(limits: Limits) -> Self {
         let pki = Pki::new();
         let tls = ServerTls::new(pki.chain.as_bytes(), pki.key.as_bytes()).unwrap();
-        let mut listener = Listener::bind("127.0.0.1:0".parse().unwrap(), &tls, limits).await.unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), &tls, limits).await.unwrap();
+        Self::listening(pki, listener)
+    }
+
+    /// One that was there before, or will be again, at the same place; `secret` is what it remembers.
+    pub(crate) async fn start_again(address: SocketAddr, pki: Pki, secret: &[u8; 32]) -> Self {
+        let tls = ServerTls::new(pki.chain.as_bytes(), pki.key.as_bytes()).unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            // The port may be held a moment longer by the one before.
+            match Listener::bind_again(address, &tls, Limits::default(), secret).await {
+                Ok(listener) => return Self::listening(pki, listener),
+                Err(error) => assert!(std::time::Instant::now() < until, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn listening(pki: Pki, mut listener: Listener) -> Self {
         let address = listener.address();
         let book = Arc::new(Book::default());
         let shared = book.clone();

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use wire::{Carrier, Connection, Error, Lane, Limits, Timing, Transport, message::*};
 
 use crate::{
-    center::{Center, HALF_DEAD, Member, SILENT, short, udp_black_hole, udp_relay},
+    center::{Center, HALF_DEAD, Member, Pki, SILENT, short, udp_black_hole, udp_relay},
     samples::header,
 };
 
@@ -208,6 +208,26 @@ async fn a_dead_line_is_noticed_by_silence() {
     let error = connection.ask(Lane::Watch, &watch, Duration::from_secs(60)).await.unwrap_err();
     assert!(matches!(error, Error::Lost(_)), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_center_that_died_and_is_back_says_that_the_old_connection_is_gone() {
+    let (pki, secret) = (Pki::new(), [7; 32]);
+    let first = Center::start_again("127.0.0.1:0".parse().unwrap(), pki.clone(), &secret).await;
+    let (relay, cut) = udp_relay(first.address).await;
+    // Silence alone would be noticed after this only.
+    let timing = Timing { idle: Duration::from_secs(600), ..Timing::default() };
+    let connector = first.connector_to(relay, Transport::Quic).timing(timing);
+    let connection = connector.connect(Member::new()).await.unwrap().connection;
+    // It goes without a word, as a killed process does: what it says at its end gets nowhere.
+    cut.store(true, Ordering::SeqCst);
+    let address = first.address;
+    drop(first);
+    let _second = Center::start_again(address, pki, &secret).await;
+    cut.store(false, Ordering::SeqCst);
+    let error = connection.ask(Lane::Work, &offers(0), Duration::from_secs(60)).await.unwrap_err();
+    assert!(matches!(&error, Error::Lost(how) if how.contains("reset by peer")), "{error}");
+    connector.connect(Member::new()).await.unwrap();
 }
 
 #[tokio::test]
