@@ -250,7 +250,8 @@ fn open(name: &'static str, path: &Path) -> Result<Place, Error> {
 
 /// Tries what every claim does.
 fn check_rename(drop: &Place, work: &Place, drop_path: &Path, work_path: &Path) -> Result<(), Error> {
-    let name = OsString::from(format!(".try-{}", std::process::id()));
+    // Always the same name, so that one that a crash left goes at the next start.
+    let name = OsString::from(".try");
     let _ = (drop.remove(&name), work.remove(&name));
     let probe = drop.make(&name).map_err(|source| Error::Folder { path: drop_path.to_owned(), source })?;
     std::mem::drop(probe);

@@ -159,10 +159,15 @@ pub(crate) fn revocation_settings(config: &NodeConfig) -> revocation::Settings {
 
 /// Makes the folder and tries to write into it.
 fn writable(path: &Path) -> Result<(), Error> {
-    let trial = path.join(format!(".di-node-{}", std::process::id()));
-    let tried = make_folders(path)
-        .and_then(|()| std::fs::File::create(&trial))
-        .and_then(|_| std::fs::remove_file(&trial));
+    // Always the same name, so that one that a crash left goes at the next start.
+    let trial = path.join(".di-node-trial");
+    let tried = make_folders(path).and_then(|()| std::fs::File::create(&trial)).and_then(|_| {
+        match std::fs::remove_file(&trial) {
+            // A second node on these folders that will be refused, or was.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    });
     tried.map_err(|source| Error::Folder { path: path.to_owned(), source })
 }
 

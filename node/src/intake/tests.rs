@@ -511,6 +511,18 @@ fn many_at_once_are_all_taken_once() {
 }
 
 #[test]
+fn what_a_crash_left_of_the_trial_at_start_goes_at_the_next() {
+    let mut desk = Desk::idle(150);
+    let folders = &desk.config.folders;
+    let left = [folders.drop.join(".try"), folders.work.join(".try")];
+    for path in &left {
+        std::fs::write(path, "").unwrap();
+    }
+    desk.start();
+    assert!(left.iter().all(|path| !path.exists()));
+}
+
+#[test]
 fn a_claim_that_was_cut_off_is_taken_back_and_made_again() {
     let mut desk = Desk::idle(150);
     // as after a crash between the rename of the DI and the row
