@@ -32,7 +32,10 @@ impl Process {
             .split_first()
             .ok_or_else(|| Error::HelperStart { detail: "no program is configured".to_owned() })?;
         let (socket, theirs) = UnixStream::pair().map_err(no_start)?;
-        let kept = KEPT.iter().filter_map(|name| std::env::var_os(name).map(|value| (*name, value)));
+        // A test build can be told to die in the helper, too.
+        let told: &[&str] = if cfg!(feature = "failpoints") { &["DI_FAILPOINT", "DI_PASSED"] } else { &[] };
+        let kept =
+            KEPT.iter().chain(told).filter_map(|name| std::env::var_os(name).map(|value| (*name, value)));
         let child = Command::new(program)
             .args(arguments)
             .env_clear()
