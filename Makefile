@@ -8,6 +8,7 @@
 # make bench-di      how fast a letter is read and judged, in every shape, with xmllint beside it; how much memory it takes
 # make judge-di      10,000 broken documents: our verdict against that of xmllint (MUTANTS=, needs ../shared for the official DTDs)
 # make network ROUNDS=5 [SEED=…]   a bad network, silent partners, a center that misbehaves: many times over
+# make crash DOCUMENTS=300 KILLS=60 SEED=...   kill -9 of everybody at random times and at every fail point; what must hold after
 # make fuzz SECONDS=1200 [TARGETS="parse validate"]   fuzzing, so long for each target (nightly Rust, cargo-fuzz)
 
 CARGO ?= cargo
@@ -16,7 +17,7 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 SHELL := /bin/sh
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo build failpoints test fmt clippy doc deps deps-test bench-di judge-di fuzz help
+.PHONY: demo build failpoints test fmt clippy doc deps deps-test bench-di judge-di crash fuzz help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -90,6 +91,12 @@ network: deps-test
 	$(CARGO) build --locked -p node -p center
 	DI_NETWORK_ROUNDS=$(or $(ROUNDS),5) $(if $(SEED),DI_NETWORK_SEED=$(SEED)) \
 	  $(CARGO) test --locked -p tests --test network -- --nocapture
+
+# Kills at random times hit the release build, deaths at points the one with fail points. A smaller run is in `make test`.
+crash: build failpoints deps-test
+	$(CARGO) build --locked -p tests --bin crash --target-dir target/failpoints
+	target/failpoints/debug/crash $(RELEASE) --points target/failpoints/debug \
+	  --documents $(or $(DOCUMENTS),300) --kills $(or $(KILLS),60) $(if $(SEED),--seed $(SEED))
 
 fuzz: deps
 	scripts/fuzz $(or $(SECONDS),60) $(TARGETS)

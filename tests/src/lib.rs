@@ -7,12 +7,15 @@
 //!
 //! - [`relay`]: the line between them, as bad as a test wants it; [`settled`]: what must hold when all is over.
 //!
+//! - [`crash`]: kill -9 of everybody, again and again, and what must hold after.
+//!
 //! - [`pcscd`]: a private smart card service per test, and [`virtual_card`], the card in its reader.
 //!
 //! The tests themselves are in `tests/`. Nothing depends on this crate.
 
 use std::path::PathBuf;
 
+pub mod crash;
 pub mod pcscd;
 pub mod pki;
 pub mod relay;

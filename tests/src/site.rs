@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A kept demo: keys, configurations and folders.
+#[derive(Debug, Clone)]
 pub struct Site {
     /// Where everything lies.
     pub dir: PathBuf,
@@ -73,6 +76,18 @@ impl Site {
         Self { dir: keep, codes, bins: bins.to_owned() }
     }
 
+    /// The same site, run by the programs of another folder.
+    #[must_use]
+    pub fn run_by(&self, bins: &Path) -> Self {
+        Self { bins: bins.to_owned(), ..self.clone() }
+    }
+
+    /// The folder of its programs.
+    #[must_use]
+    pub fn bins(&self) -> &Path {
+        &self.bins
+    }
+
     /// Starts the center.
     #[must_use]
     pub fn center(&self) -> Process {
@@ -88,6 +103,14 @@ impl Site {
             command.arg("--config").arg(self.dir.join("center.toml")).arg("run"),
             &self.dir,
         )
+    }
+
+    /// Starts the center with more in its environment.
+    #[must_use]
+    pub fn center_in(&self, environment: Vec<(OsString, OsString)>) -> Process {
+        let mut command = Command::new(self.bins.join("di-center"));
+        command.arg("--config").arg(self.dir.join("center.toml")).arg("run").envs(environment);
+        Process::start("center", &mut command, &self.dir)
     }
 
     /// Starts a member's node.
@@ -321,6 +344,21 @@ impl Process {
         self.child.try_wait().expect("wait").is_some()
     }
 
+    /// Has it stand still (SIGSTOP): it keeps its connections and locks, and answers nobody.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        let _ = kill_process(pid, signal);
+    }
+
     /// kill -9.
     pub fn kill(mut self) {
         let _ = self.child.kill();
@@ -332,7 +370,7 @@ impl Process {
     /// # Panics
     /// If it does not end within 30 s.
     pub fn stop(mut self) -> std::process::ExitStatus {
-        let _ = Command::new("kill").arg(self.id().to_string()).status();
+        self.signal(Signal::TERM);
         eventually("the program stops", Duration::from_secs(30), || self.child.try_wait().expect("wait"))
     }
 }
@@ -372,17 +410,45 @@ pub fn drop_letter(
     recipients: &[&str],
     attachments: &[(&str, &[u8])],
 ) -> Vec<String> {
-    let names: Vec<String> =
-        attachments.iter().enumerate().map(|(n, (ending, _))| format!("{number}_{n}.{ending}")).collect();
-    for (name, (_, bytes)) in names.iter().zip(attachments) {
-        fs::write(drop.join(name), bytes).expect("attachment");
-    }
-    let (letter, roster) = letter(number, sender, recipients, &names, "普通件");
-    fs::write(drop.join(format!("{number}.sw")), roster).expect("roster");
-    let part = drop.join(format!("{number}.di.part"));
-    fs::write(&part, letter).expect("letter");
-    fs::rename(part, drop.join(format!("{number}.di"))).expect("letter in place");
+    let recipients: Vec<_> = recipients.iter().map(|code| (*code, true)).collect();
+    let named = attachments.iter().enumerate();
+    let attachments: Vec<_> =
+        named.map(|(n, (ending, bytes))| (format!("{number}_{n}.{ending}"), bytes.to_vec())).collect();
+    let names = attachments.iter().map(|(name, _)| name.clone()).collect();
+    drop_files(drop, &compose_letter(number, sender, &recipients, attachments)).expect("letter");
     names
+}
+
+/// Writes files into `drop` in their order, the last one under another name first: it is the commit mark.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn drop_files(drop: &Path, files: &[(String, Vec<u8>)]) -> std::io::Result<()> {
+    let Some(((last, bytes), before)) = files.split_last() else { return Ok(()) };
+    for (name, bytes) in before {
+        fs::write(drop.join(name), bytes)?;
+    }
+    let part = drop.join(format!("{last}.part"));
+    fs::write(&part, bytes)?;
+    fs::rename(part, drop.join(last))
+}
+
+/// A valid 函 to recipients with (`true`) or without attachments: the attachments, `NUMBER.sw` and `NUMBER.di`.
+#[must_use]
+pub fn compose_letter(
+    number: &str,
+    sender: &str,
+    recipients: &[(&str, bool)],
+    attachments: Vec<(String, Vec<u8>)>,
+) -> Vec<(String, Vec<u8>)> {
+    let names: Vec<String> = attachments.iter().map(|(name, _)| name.clone()).collect();
+    let (letter, roster) = letter_to(number, sender, recipients, &names, "普通件");
+    let mut files = attachments;
+    files.extend([
+        (format!("{number}.sw"), roster.into_bytes()),
+        (format!("{number}.di"), letter.into_bytes()),
+    ]);
+    files
 }
 
 /// The text of a valid 函 with these attachments and this 速別, and of its roster (`NUMBER.sw`).
@@ -394,6 +460,18 @@ pub fn letter(
     attachments: &[String],
     priority: &str,
 ) -> (String, String) {
+    let recipients: Vec<_> = recipients.iter().map(|code| (*code, true)).collect();
+    letter_to(number, sender, &recipients, attachments, priority)
+}
+
+/// [`letter`] to recipients with (`true`) or without attachments.
+fn letter_to(
+    number: &str,
+    sender: &str,
+    recipients: &[(&str, bool)],
+    attachments: &[String],
+    priority: &str,
+) -> (String, String) {
     let entity = |(n, name)| format!("<!ENTITY ATTCH{n} SYSTEM \"{name}\" NDATA _X>\r\n");
     let entities: String = attachments.iter().enumerate().map(entity).collect();
     let attached = if attachments.is_empty() {
@@ -402,10 +480,13 @@ pub fn letter(
         let list: Vec<_> = (0..attachments.len()).map(|n| format!("ATTCH{n}")).collect();
         format!("<附件><文字>如文</文字><附件檔名 附件名=\"{}\"/></附件>", list.join(" "))
     };
-    let to: String = recipients.iter().map(|code| format!("<全銜>機關{code}</全銜>")).collect();
+    let to: String = recipients.iter().map(|(code, _)| format!("<全銜>機關{code}</全銜>")).collect();
     let lines: String = recipients
         .iter()
-        .map(|code| format!("<全銜>機關{code}</全銜><機關代碼>{code}</機關代碼><含附件>含附件</含附件>\r\n"))
+        .map(|(code, with)| {
+            let with = if *with { "含附件" } else { "不含附件" };
+            format!("<全銜>機關{code}</全銜><機關代碼>{code}</機關代碼><含附件>{with}</含附件>\r\n")
+        })
         .collect();
     let roster = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<!DOCTYPE 交換表單 SYSTEM \"104_roster_utf8.dtd\">\r\n<交換表單>\r\n{lines}</交換表單>\r\n"

@@ -5,74 +5,44 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use tests::binary;
+use tests::crash::dice::Dice;
+use tests::crash::house::helper_of;
+use tests::crash::points::Which;
+use tests::crash::{Settings, run, softhsm};
 use tests::pcscd::{Pcscd, opensc_module};
-use tests::site::{Process, Site, drop_letter, eventually};
+use tests::site::{Site, drop_letter, eventually};
 use tests::virtual_card::{PIN, VirtualCard};
 
 const LETTERS: usize = 24;
-const KILLS: usize = 12;
 
-/// Not random enough for anything else, and the same every time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
-
+/// `make crash` in small: everybody is killed at random times, the card helper too, and everybody dies at some of the
+/// fail points.
 #[test]
 fn killed_at_any_moment_nothing_is_lost_and_nothing_comes_twice() {
     let bins = binary("di-node");
+    let pointed = bins.parent().unwrap().with_file_name("failpoints").join("debug");
+    assert!(
+        pointed.join("di-node").is_file(),
+        "the programs with fail points are not built: run `make failpoints`"
+    );
     let dir = tempfile::tempdir().unwrap();
-    let site = Site::make(dir.path(), bins.parent().unwrap());
-    let (from, to) = (site.codes[0].clone(), site.codes[1].clone());
-    let start = |who: usize| -> Process {
-        match who {
-            0 => site.center(),
-            1 => site.node(&from),
-            _ => site.node(&to),
-        }
+    let settings = Settings {
+        bins: bins.parent().unwrap().to_owned(),
+        dir: dir.path().to_owned(),
+        softhsm: Some(softhsm().expect("SoftHSM: run `make deps-test`")),
+        points: Some((pointed, Which::Some(8))),
+        targets: Vec::new(),
+        documents: 64,
+        kills: 12,
+        seed: 20_261_121,
+        sample: 8,
     };
-    let mut running: Vec<Option<Process>> = (0..3).map(|who| Some(start(who))).collect();
-    let mut dice = Dice(20_261_121);
-    let mut sent = BTreeMap::new();
-    let mut kills = 0;
-    for letter in 0..LETTERS {
-        let number = format!("{:07}", 2_000_000 + letter);
-        let size = if letter % 5 == 0 { 400_000 } else { 2_000 };
-        let bytes = vec![u8::try_from(letter).unwrap(); size];
-        let names = drop_letter(&site.folder(&from, "drop"), &number, &from, &[&to], &[("bin", &bytes)]);
-        sent.insert(names[0].clone(), bytes);
-        std::thread::sleep(Duration::from_millis(dice.roll(60)));
-        if letter % 2 == 1 && kills < KILLS {
-            kills += 1;
-            let who = usize::try_from(dice.roll(3)).unwrap();
-            running[who].take().unwrap().kill();
-            std::thread::sleep(Duration::from_millis(dice.roll(120)));
-            running[who] = Some(start(who));
-        }
-    }
-    let socket = site.socket(&from);
-    let done = || {
-        let status = site.get(&socket, "/v1/status").ok()?;
-        let counts = status["counts"].as_array()?;
-        let confirmed = counts.iter().filter(|c| c["box"] == "out" && c["word"] == "使用者確認");
-        let many = confirmed.filter_map(|c| c["count"].as_u64()).sum::<u64>();
-        // The demo's own letters were confirmed before.
-        (many >= u64::try_from(LETTERS).unwrap() + 3).then_some(status)
-    };
-    eventually("all are confirmed", Duration::from_secs(90), done);
-    assert!(arrived(&site.folder(&to, "inbox"), &sent) == sent, "every byte of every letter");
-    all_delivered(&site.folder(&to, "inbox"));
-    for process in running.into_iter().flatten() {
-        let name = process.name.clone();
-        assert!(process.stop().success(), "{name} stops in order");
-    }
-    journals_hold(&site, &[&from, &to]);
+    let tally = run(&settings).unwrap();
+    println!("{tally}");
+    assert!(tally.is_right(), "{tally}");
+    assert_eq!((tally.documents, tally.kills_random, tally.kills_points), (64, 12, 8), "{tally}");
 }
 
 /// The letters of `sent` that are in a folder, each with its bytes. What is still on its way there has a name with a dot.
@@ -119,19 +89,6 @@ fn journals_hold(site: &Site, codes: &[&String]) {
     }
 }
 
-/// A node's card helper, if it has one this moment.
-fn helper_of(node: &Process) -> Option<Pid> {
-    let parent = format!(" {} ", node.id());
-    std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        // After the name in brackets: state, parent.
-        let ours = stat.rsplit_once(')')?.1.get(2..)?.starts_with(&parent);
-        let called = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
-        (ours && called.contains("card-helper")).then(|| Pid::from_raw(pid)).flatten()
-    })
-}
-
 #[test]
 fn a_card_helper_killed_at_any_moment_loses_nothing_and_locks_no_card() {
     let bins = binary("di-node");
@@ -174,7 +131,7 @@ fn a_card_helper_killed_at_any_moment_loses_nothing_and_locks_no_card() {
     };
     let ready = || eventually("the card is ready", Duration::from_secs(60), person);
     ready();
-    let mut dice = Dice(20_261_122);
+    let mut dice = Dice::new(20_261_122);
     let (mut there, mut here) = (BTreeMap::new(), BTreeMap::new());
     let mut kills = 0;
     for letter in 0..LETTERS {
