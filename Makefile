@@ -28,7 +28,7 @@ deps:
 
 deps-test: deps
 	@scripts/install-missing openssl=openssl xmllint=libxml2-utils unzip=unzip python3=python3 ps=procps \
-	  softhsm2-util=softhsm2 '/usr/lib/softhsm/libsofthsm2.so=libsofthsm2' pkcs11-tool=opensc \
+	  faketime=faketime softhsm2-util=softhsm2 '/usr/lib/softhsm/libsofthsm2.so=libsofthsm2' pkcs11-tool=opensc \
 	  '/usr/lib/*/opensc-pkcs11.so=opensc-pkcs11' /usr/sbin/pcscd=pcscd \
 	  /usr/lib/pcsc/drivers/serial/libifdvpcd.so=vsmartcard-vpcd
 

@@ -279,6 +279,15 @@ impl Link {
         self.inner.now.notify_one();
     }
 
+    /// Our clock jumped by so many milliseconds: what is known of the center's is carried over.
+    pub(crate) fn clock_jumped(&self, jump: i64) {
+        self.inner.state.send_if_modified(|state| {
+            let LinkState::Up(up) = state else { return false };
+            *up = Arc::new(Up { skew: up.skew.saturating_sub(jump), ..Up::clone(up) });
+            true
+        });
+    }
+
     fn connection(&self) -> Result<Connection, Error> {
         let connection = self.inner.connection.borrow().clone();
         connection.ok_or_else(|| Error::Down {

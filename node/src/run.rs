@@ -10,6 +10,7 @@
 //! The clock is read here and nowhere below.
 
 mod card;
+mod clock;
 mod job;
 mod lane;
 mod pump;
@@ -138,6 +139,7 @@ pub(crate) struct Run {
     alone: bool,
     quiet: bool,
     pumps: Pumps,
+    clocks: clock::Clocks,
     jobs: JoinSet<()>,
     done: mpsc::UnboundedSender<Done>,
     dirty: Dirty,
@@ -180,6 +182,7 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
         alone: false,
         quiet: false,
         pumps: Pumps::default(),
+        clocks: clock::Clocks::new(now()),
         jobs: JoinSet::new(),
         done,
         dirty: Dirty::ALL,
@@ -289,6 +292,7 @@ impl Run {
         if let Err(error) = self.tools.store.wake(labels, now()).await {
             tracing::error!(%error, "what waits could not be woken");
         }
+        self.hasten_at_start().await;
     }
 
     fn facts_now(&mut self) -> Facts {
@@ -339,9 +343,9 @@ impl Run {
         let receive_only = self.tools.config.receive_only;
         self.facts.send_modify(|facts| {
             facts.link = up.is_some();
-            facts.clock = up.is_none_or(|up| !up.is_skewed());
             facts.may_send = !receive_only && up.is_none_or(|up| up.welcome.may_send);
         });
+        self.clock_told(state);
         self.registration(state);
         let Some(up) = up else { return };
         let first = self.tools.store.cursors().is_ok_and(|cursors| cursors.epoch == [0; 16]);
@@ -363,6 +367,7 @@ impl Run {
 
     /// Decides and begins everything that can be begun now.
     async fn step(&mut self) {
+        self.look_at_clock().await;
         self.came_back().await;
         let facts = self.facts_now();
         if facts.stopping {
@@ -402,7 +407,8 @@ impl Run {
             self.dirty.notes |= !all || !may;
             self.dirty.urgent |= dirty.urgent && !may;
         }
-        if self.validity.is_some_and(|at| at <= facts.now) {
+        // By a wrong clock it would tell of ends that are far away.
+        if facts.clock && self.validity.is_some_and(|at| at <= facts.now) {
             self.validity = None;
             self.spawn(Work::Validity);
         }
@@ -685,8 +691,11 @@ impl Run {
         let due = *self.next_due.get_or_insert_with(|| store.next_due().ok().flatten());
         let probe = self.away.values().copied().min();
         let notes = self.dirty.notes.then_some(self.notes_after.max(self.notes_not_before));
-        let next =
-            [due, probe, notes, self.soon, self.validity, self.pumps.next(now)].into_iter().flatten().min();
+        let Facts { link, clock, .. } = *self.facts.borrow();
+        // What the center is asked for, and what is judged by time, cannot be begun without.
+        let pumps = link.then(|| self.pumps.next(now, clock)).flatten();
+        let validity = self.validity.filter(|_| clock);
+        let next = [due, probe, notes, self.soon, validity, pumps].into_iter().flatten().min();
         let Some(next) = next else { return LOOK };
         // What is due and was not begun waits for a place or for an event, not for the time.
         let wait = u64::try_from(next.saturating_sub(now)).unwrap_or(0).max(100);

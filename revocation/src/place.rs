@@ -179,17 +179,26 @@ impl Place {
         self.memo.insert(serial.to_vec(), status);
     }
 
+    /// Not to be asked before that. A pause longer than any of ours was written by a clock that was put back since.
+    pub(crate) fn not_before(&self, now: i64) -> i64 {
+        if self.not_before > now.saturating_add(PAUSE.1) { 0 } else { self.not_before }
+    }
+
+    /// To be asked again then, although nobody waits; the same of the clock.
+    pub(crate) fn renewal(&self, now: i64) -> i64 {
+        let renew = if self.renew > now.saturating_add(RENEW_AT_MOST) { 0 } else { self.renew };
+        renew.max(self.not_before(now))
+    }
+
     /// Whether it is time to ask again although nobody waits.
     pub(crate) fn is_due(&self, now: i64) -> bool {
-        self.held.is_some()
-            && self.renew.max(self.not_before) <= now
-            && self.used > now.saturating_sub(UNUSED)
+        self.held.is_some() && self.renewal(now) <= now && self.used > now.saturating_sub(UNUSED)
     }
 
     /// When it is due next.
     pub(crate) fn due(&self, now: i64) -> Option<i64> {
         let wanted = self.held.is_some() && self.used > now.saturating_sub(UNUSED);
-        wanted.then(|| self.renew.max(self.not_before))
+        wanted.then(|| self.renewal(now))
     }
 
     /// Something came. Asked again after three quarters of what is left, at most twice a day apart; not so soon where an

@@ -59,12 +59,12 @@ pub(crate) fn next(places: &HashMap<Key, Place>, wanted: &Wanted, now: i64, grac
                 None => return Next::Answered,
                 Some(Some(finding)) if finding.status != Status::Unknown => return Next::Answered,
                 // It does not speak of this certificate; it may when it is renewed.
-                Some(_) => not_before = not_before.min(place.renew.max(place.not_before)),
+                Some(_) => not_before = not_before.min(place.renewal(now)),
             }
-        } else if place.not_before <= now {
+        } else if place.not_before(now) <= now {
             return Next::Fetch(*key);
         } else {
-            not_before = not_before.min(place.not_before);
+            not_before = not_before.min(place.not_before(now));
         }
     }
     Next::NotBefore(not_before)

@@ -186,6 +186,22 @@ impl Store {
         })
     }
 
+    /// Rows that would become due later than `latest` become due at `at`: the clock was put back since their time was
+    /// written, and no wait of ours is that long. Returns how many.
+    pub fn hasten(&self, latest: i64, at: i64) -> Ticket<u32> {
+        self.write("hasten", move |ledger| {
+            let mut hastened = 0;
+            for table in ["document", "part", "inbound"] {
+                let sql = format!("UPDATE {table} SET due = ?2 WHERE todo = 1 AND due > ?1");
+                hastened += ledger.execute(&sql, [latest, at])?;
+            }
+            if hastened > 0 {
+                ledger.log(at, NODE, "woken", Of::Node, &format!("{hastened}: clock"))?;
+            }
+            u32::try_from(hastened).map_err(|_| Error::Bad("more than 2^32 rows"))
+        })
+    }
+
     /// Stops a document (a part counts as its document) until it is released.
     ///
     /// The ticket fails with `state-moved` if it is held or final already.

@@ -265,19 +265,27 @@ impl Site {
         self.folder(code, "state").join("api.sock")
     }
 
-    /// GET over the local API of a node.
+    /// As [`get`].
     ///
     /// # Errors
-    /// When nobody listens or the answer is no JSON.
+    /// As [`get`].
     pub fn get(&self, socket: &Path, path: &str) -> std::io::Result<serde_json::Value> {
-        let mut stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: local\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
-        Ok(serde_json::from_str(body)?)
+        get(socket, path)
     }
+}
+
+/// GET over the local API of a node.
+///
+/// # Errors
+/// When nobody listens or the answer is no JSON.
+pub fn get(socket: &Path, path: &str) -> std::io::Result<serde_json::Value> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: local\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+    Ok(serde_json::from_str(body)?)
 }
 
 /// A running program; killed when dropped.
@@ -288,7 +296,12 @@ pub struct Process {
 }
 
 impl Process {
-    fn start(name: &str, command: &mut Command, dir: &Path) -> Self {
+    /// Starts it; what it says goes to `NAME.log` in `dir`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(name: &str, command: &mut Command, dir: &Path) -> Self {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)

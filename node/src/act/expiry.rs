@@ -16,6 +16,8 @@ pub const ENDS: &str = "certificate-ends";
 /// Days before the end at which it is told, each once.
 const THRESHOLDS: [i64; 6] = [90, 60, 30, 14, 7, 1];
 const DAY: i64 = 86_400_000;
+/// More days than any threshold: nothing is to be told.
+const NOT_YET: i64 = i64::MAX;
 /// What [`Validity`] lists are kept under.
 const KEY: &str = "certificates";
 /// Below it, by mailbox code: the SHA-256 of the certificate that was sealed to last.
@@ -85,10 +87,19 @@ fn list(tools: &Tools) -> Step<Vec<NewEntry>> {
         let left = one.not_after.saturating_sub(now);
         let passed =
             if left <= 0 { Some(0) } else { THRESHOLDS.into_iter().filter(|t| left <= t * DAY).min() };
-        let Some(passed) = passed else { continue };
         let key = format!("told.{}.{}", one.sha256, one.code.as_deref().unwrap_or("own"));
         let before = tools.store.meta(&key).map_err(|e| store_trouble(&e))?;
         let before = before.and_then(|b| b.try_into().ok()).map(i64::from_be_bytes);
+        let passed = match (passed, before) {
+            (Some(passed), _) => passed,
+            (None, None | Some(NOT_YET)) => continue,
+            (None, Some(_)) => NOT_YET,
+        };
+        if before.is_some_and(|before| passed > before) {
+            // It was told by a clock that was ahead; it is told again when it is so.
+            let value = passed.to_be_bytes().to_vec();
+            tools.store.set_meta(&key, value).wait().map_err(|e| store_trouble(&e))?;
+        }
         if before.is_none_or(|before| passed < before) {
             let detail = one.to_line(now);
             tracing::warn!(detail, "a certificate ends");

@@ -29,6 +29,11 @@ impl Kind {
         }
     }
 
+    /// Whether it judges by time.
+    const fn judges(self) -> bool {
+        matches!(self, Self::Outcomes | Self::Own | Self::Sweep)
+    }
+
     /// Done again after so long without news, milliseconds.
     const fn every(self) -> i64 {
         match self {
@@ -79,6 +84,11 @@ impl Pumps {
         self.want(&[Kind::Offers, Kind::Outcomes, Kind::Announcements, Kind::Own]);
     }
 
+    /// The clock jumped: nothing is waited for by the old time.
+    pub(crate) fn at_once(&mut self) {
+        self.0.iter_mut().for_each(|pump| pump.at = 0);
+    }
+
     /// What the directory says of us.
     pub(crate) fn want_own(&mut self) {
         self.want(&[Kind::Own]);
@@ -94,8 +104,7 @@ impl Pumps {
         let mut out = Vec::new();
         for kind in Kind::ALL {
             let Some(pump) = self.0.get_mut(kind.index()) else { continue };
-            let judges = matches!(kind, Kind::Outcomes | Kind::Own);
-            if !pump.running && (clock || !judges) && (pump.wanted || pump.at <= now) {
+            if !pump.running && (clock || !kind.judges()) && (pump.wanted || pump.at <= now) {
                 (pump.running, pump.wanted) = (true, false);
                 out.push(kind);
             }
@@ -111,7 +120,9 @@ impl Pumps {
     }
 
     /// When the next one is due.
-    pub(crate) fn next(&self, now: i64) -> Option<i64> {
-        self.0.iter().filter(|p| !p.running).map(|p| if p.wanted { now } else { p.at }).min()
+    pub(crate) fn next(&self, now: i64, clock: bool) -> Option<i64> {
+        let may = |(kind, pump): &(Kind, &Pump)| !pump.running && (clock || !kind.judges());
+        let due = Kind::ALL.into_iter().zip(&self.0).filter(may);
+        due.map(|(_, pump)| if pump.wanted { now } else { pump.at }).min()
     }
 }

@@ -11,6 +11,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("certificate-ends", "憑證到期提醒"),
     ("calendar-imported", "匯入辦公日曆"),
     ("unanswered", "逾期未使用者確認"),
+    ("clock-jumped", "本機時間跳動"),
     ("login", "登入交換中心"),
     ("card-in", "卡片插入"),
     ("card-out", "卡片拔出"),
