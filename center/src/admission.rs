@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::session;
 use envelope::login;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use wire::login::ProofFacts;
 use wire::message::{Challenge, Hello, Login, Refusal, Version, Welcome};
 use wire::refusal;
@@ -23,12 +23,14 @@ pub(crate) struct Asked {
 }
 
 /// A member that came in.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Guest {
     /// Its organisation code.
     pub(crate) member: String,
     /// Until when its statement is good, Unix milliseconds.
     pub(crate) until: i64,
+    /// When it was last told that there is news.
+    pub(crate) told: Mutex<Option<tokio::time::Instant>>,
 }
 
 /// To `Hello`: member, standing and source address are looked at before any signature is.
@@ -93,7 +95,10 @@ pub(crate) fn login(
         may_send: member.may_send,
         mailboxes: member.mailboxes.iter().take(MAX_MAILBOXES).cloned().collect(),
     };
-    Ok(Ok((Guest { member: member.code.clone(), until: verified.statement.not_after }, welcome)))
+    Ok(Ok((
+        Guest { member: member.code.clone(), until: verified.statement.not_after, told: Mutex::default() },
+        welcome,
+    )))
 }
 
 /// At every request: the member may have been suspended, or its statement run out, since it came in.

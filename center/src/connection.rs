@@ -237,10 +237,18 @@ async fn ask(
     asked.await.unwrap_or_else(|error| Err(report(&error)))
 }
 
-/// Waits for news. The bell is taken before each look, so that nothing falls between look and wait.
+/// Waits for news; soon after the last ones a little longer, so that what comes in a stream is told, asked for and fetched
+/// together, while a single letter is told at once. The bell is taken before each look, so that nothing falls between look and wait.
 async fn watch(house: &Arc<House>, guest: &Arc<Guest>, request: Request, wait: u16) -> Reply {
     let until = Instant::now() + Duration::from_secs(wait.min(wire::MAX_WATCH_SECONDS).into());
     let bell = house.desk.wake.bell(&guest.member);
+    let told = *locked(&guest.told);
+    if let Some(quiet) = told.map(|told| (told + BETWEEN_NEWS).min(until)) {
+        tokio::select! {
+            () = tokio::time::sleep_until(quiet) => {}
+            () = house.stop.cancelled() => {}
+        }
+    }
     loop {
         let mut rung = pin!(bell.notified());
         rung.as_mut().enable();
@@ -253,6 +261,7 @@ async fn watch(house: &Arc<House>, guest: &Arc<Guest>, request: Request, wait: u
             },
         };
         if !matches!(news, Reply::News { offers: false, outcomes: false, announcements: false }) {
+            *locked(&guest.told) = Some(Instant::now());
             return news;
         }
         tokio::select! {
@@ -377,6 +386,9 @@ async fn send(
     durable::after("reply", Step::Send);
     exchange.finish().await
 }
+
+/// The least time from news to news on one connection.
+const BETWEEN_NEWS: Duration = Duration::from_millis(10);
 
 fn repeat_offers(reply: &Reply) -> Option<Reply> {
     let Reply::Offers { offers } = reply else { return None };
