@@ -188,3 +188,8 @@ pub(crate) fn link_trouble(error: &crate::link::Error) -> Outcome {
 pub(crate) fn organisation(code: &str) -> &str {
     code.get(..10).unwrap_or(code)
 }
+
+/// As large as what passes through it, up to a limit: a large buffer costs more to make than a small letter to copy.
+fn buffer(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX).clamp(4 << 10, 1 << 16)
+}

@@ -75,6 +75,28 @@ impl Spool {
         Ok((Draft { file, spool: self.clone(), name: name.to_owned(), written_as, stays: true }, offset))
     }
 
+    /// Makes several durable under their names at once and returns their lengths: all are written out before the first is
+    /// renamed, and the folder is synced once.
+    ///
+    /// # Errors
+    /// As [`Draft::keep`].
+    pub fn keep_all(&self, mut drafts: Vec<Draft>) -> Result<Vec<u64>, Error> {
+        let failed = |name: &str| {
+            let name = name.to_owned();
+            move |e| Error::spool(&name, "made durable", e)
+        };
+        let mut lengths = Vec::with_capacity(drafts.len());
+        for draft in &drafts {
+            lengths.push(draft.written().map_err(failed(&draft.name))?);
+        }
+        for draft in &mut drafts {
+            draft.named().map_err(failed(&draft.name))?;
+            draft.stays = true;
+        }
+        durable::sync_folder(SPOOL, &self.folder).map_err(failed("*"))?;
+        Ok(lengths)
+    }
+
     /// Opens a kept content file for reading.
     ///
     /// # Errors
@@ -162,18 +184,19 @@ impl Draft {
     ///
     /// # Errors
     /// `spool-failed`, `disk-full`; then a file that stood under that name may or may not have been replaced.
-    pub fn keep(mut self) -> Result<u64, Error> {
-        let length = self.make_durable().map_err(|e| Error::spool(&self.name, "made durable", e))?;
-        self.stays = true;
+    pub fn keep(self) -> Result<u64, Error> {
+        let spool = self.spool.clone();
+        spool.keep_all(vec![self])?.pop().ok_or(Error::Bad("a content file without a length"))
+    }
+
+    fn written(&self) -> std::io::Result<u64> {
+        let length = self.file.std().metadata()?.len();
+        self.file.sync_all()?;
         Ok(length)
     }
 
-    fn make_durable(&self) -> std::io::Result<u64> {
-        let length = self.file.std().metadata()?.len();
-        self.file.sync_all()?;
-        durable::rename(SPOOL, &self.written_as, &self.spool.folder.join(&self.name))?;
-        durable::sync_folder(SPOOL, &self.spool.folder)?;
-        Ok(length)
+    fn named(&self) -> std::io::Result<()> {
+        durable::rename(SPOOL, &self.written_as, &self.spool.folder.join(&self.name))
     }
 
     /// Throws away what was written so far (a half-fetched file that turned out wrong).

@@ -13,7 +13,9 @@ use store::outbound::About;
 
 use super::directory::{look_up_one, same_organisation};
 use super::submit::verify_center;
-use super::{Step, Tools, io_trouble, organisation, own_trouble, peer_trouble, scan, store_trouble, unit};
+use super::{
+    Step, Tools, buffer, io_trouble, organisation, own_trouble, peer_trouble, scan, store_trouble, unit,
+};
 use crate::archive::{self, Arrived, Staged};
 use crate::flow::{Fault, Outcome, Why};
 
@@ -213,11 +215,6 @@ fn decrypt(tools: &Tools, row: &InboundRow, sealed: &Sealed) -> Step<store::spoo
         }
         Err(error) => Err(own_trouble(&error)),
     }
-}
-
-/// As large as what passes through it, up to a limit: a large one costs more to make than a small letter to copy.
-fn buffer(length: u64) -> usize {
-    usize::try_from(length).unwrap_or(usize::MAX).clamp(4 << 10, 1 << 16)
 }
 
 /// The letter and its roster, judged like one of our own.

@@ -26,6 +26,8 @@ pub const CONTAINER_GONE: &str = "container-gone";
 
 /// Recipients of a part whose body is small; more only while the header stays no larger than the body.
 const GROUP: usize = 50;
+/// So many content files are held open until they are made durable together.
+const TOGETHER: usize = 32;
 /// About what one recipient costs in the header of a sealed message, bytes.
 const RECIPIENT: u64 = 400;
 
@@ -257,6 +259,7 @@ fn make(
     let own = trust::may_seal(tools, &judged)?;
     let most = most_addressees(tools);
     let mut placed: HashMap<String, (u16, u16, envelope::Digest)> = HashMap::new();
+    let mut drafts = Vec::new();
     for plan in plans(read, to) {
         let exchange = Exchange {
             document: id,
@@ -273,7 +276,8 @@ fn make(
         let mut file = tools.store.spool().create(&name).map_err(|e| store_trouble(&e))?;
         let open = |file: &UnitFile| File::open(read.folder.join(&file.name));
         let written = {
-            let mut out = std::io::BufWriter::with_capacity(1 << 16, &mut file);
+            let total = plan.files.iter().map(|f| f.size).sum();
+            let mut out = std::io::BufWriter::with_capacity(super::buffer(total), &mut file);
             let written = signed.write(&mut out, open).map_err(|e| refused(&e))?;
             out.flush().map_err(|e| super::io_trouble("spool-failed", &e))?;
             written
@@ -281,21 +285,26 @@ fn make(
         let path = file.path();
         for (group, members) in groups(&plan.to, written.length, most).enumerate() {
             let group = u16::try_from(group).unwrap_or(u16::MAX);
-            let part = part(tools, id, plan.variant, group, 0, path, written.length, members)?;
+            let (part, sealed) = part(tools, id, plan.variant, group, 0, path, written.length, members)?;
             sealing.parts.push(part);
+            drafts.push(sealed);
             for (code, entry) in members {
                 placed.insert(code.clone(), (plan.variant, group, *entry.enc.sha256()));
             }
         }
-        let size = file.keep().map_err(|e| store_trouble(&e))?;
+        drafts.push(file);
+        if drafts.len() >= TOGETHER {
+            tools.store.spool().keep_all(std::mem::take(&mut drafts)).map_err(|e| store_trouble(&e))?;
+        }
         sealing.containers.push(Container {
             variant: plan.variant,
             manifest: written.manifest,
             signature: written.signature,
             file: name,
-            size,
+            size: written.length,
         });
     }
+    tools.store.spool().keep_all(drafts).map_err(|e| store_trouble(&e))?;
     for (code, line) in resolved {
         let Some((variant, group, certificate)) = placed.get(&code).copied() else { continue };
         sealing.lines.push(NewLine {
@@ -348,7 +357,7 @@ fn most_addressees(tools: &Tools) -> usize {
     usize::from(told.unwrap_or(500).min(wire::MAX_ADDRESSEES))
 }
 
-/// Seals the container at `path` to one group.
+/// Seals the container at `path` to one group. The sealed bytes are not durable yet.
 #[expect(clippy::too_many_arguments, reason = "the four numbers are the part's key")]
 fn part(
     tools: &Tools,
@@ -359,7 +368,7 @@ fn part(
     path: &std::path::Path,
     length: u64,
     members: &[(String, Arc<VerifiedEntry>)],
-) -> Step<NewPart> {
+) -> Step<(NewPart, store::spool::Draft)> {
     let recipients: Vec<Recipient> = members
         .iter()
         .map(|(_, entry)| Recipient { certificate: entry.enc.clone(), oaep: entry.oaep })
@@ -367,16 +376,16 @@ fn part(
     let name = format!("{}.{variant}.{group}.{round}.p7m", hex(&id));
     let mut file = tools.store.spool().create(&name).map_err(|e| store_trouble(&e))?;
     let source = File::open(path).map_err(|e| super::io_trouble("spool-failed", &e))?;
-    let source = BufReader::with_capacity(1 << 16, source);
+    let buffer = super::buffer(length);
+    let source = BufReader::with_capacity(buffer, source);
     let info = {
-        let mut out = std::io::BufWriter::with_capacity(1 << 16, &mut file);
+        let mut out = std::io::BufWriter::with_capacity(buffer, &mut file);
         let info =
             envelope::sealed::seal(source, length, &recipients, &mut out).map_err(|e| own_trouble(&e))?;
         out.flush().map_err(|e| super::io_trouble("spool-failed", &e))?;
         info
     };
-    let length = file.keep().map_err(|e| store_trouble(&e))?;
-    Ok(NewPart { variant, group, sealed: info.sha256, length, file: name })
+    Ok((NewPart { variant, group, sealed: info.sha256, length: info.length, file: name }, file))
 }
 
 /// Seals a document anew for the recipients that a resend is asked for, with their present certificates. Its result
@@ -410,6 +419,7 @@ pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
             let entries: Vec<_> = to.iter().map(|(_, code, entry)| (code.as_str(), entry)).collect();
             trust::may_seal(tools, &entries).map_err(stopped_resend)?;
             let most = most_addressees(tools);
+            let mut drafts = Vec::new();
             let mut resending = Resending { document: id, round, ..Resending::default() };
             for container in &outgoing.containers {
                 let members: Vec<_> = to
@@ -427,7 +437,9 @@ pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
                 for (group, members) in groups(&members, container.size, most).enumerate() {
                     let group = u16::try_from(group).unwrap_or(u16::MAX);
                     let variant = container.variant;
-                    let new = part(tools, id, variant, group, round, &path, container.size, members)?;
+                    let (new, sealed) =
+                        part(tools, id, variant, group, round, &path, container.size, members)?;
+                    drafts.push(sealed);
                     resending.parts.push(new);
                     let sealed_to: Vec<_> =
                         members.iter().map(|(code, entry)| (code.as_str(), &entry.enc)).collect();
@@ -442,6 +454,7 @@ pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
                     }
                 }
             }
+            tools.store.spool().keep_all(drafts).map_err(|e| store_trouble(&e))?;
             Ok(resending)
         })
         .await

@@ -287,3 +287,24 @@ fn every_error_has_a_listed_label() {
         assert!(labels.contains(&error.label()), "{error}");
     }
 }
+
+#[test]
+fn several_content_files_become_durable_together_and_one_that_fails_names_none() {
+    let (_dir, store) = open();
+    let spool = store.spool();
+    let draft = |name: &str, bytes: &[u8]| {
+        let mut draft = spool.create(name).unwrap();
+        draft.write_all(bytes).unwrap();
+        draft
+    };
+    let lengths = spool.keep_all(vec![draft("a.asice", b"whole"), draft("a.p7m", b"sealed")]).unwrap();
+    assert_eq!(lengths, [5, 6]);
+    assert_eq!(std::fs::read(spool.path("a.asice").unwrap()).unwrap(), b"whole");
+    assert_eq!(std::fs::read(spool.path("a.p7m").unwrap()).unwrap(), b"sealed");
+    // A folder by the second name: it cannot be renamed onto, and the caller is told.
+    let taken = spool.path("b.p7m").unwrap();
+    std::fs::create_dir(&taken).unwrap();
+    let failed = spool.keep_all(vec![draft("b.asice", b"whole"), draft("b.p7m", b"sealed")]).unwrap_err();
+    assert_eq!(failed.label(), "spool-failed");
+    assert!(taken.is_dir());
+}

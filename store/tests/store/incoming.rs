@@ -224,3 +224,20 @@ fn the_inbox_is_filtered() {
     assert_eq!(with(Filter { text: "XC9999".into(), ..Filter::default() }), 2);
     assert_eq!(with(Filter { held: Some(true), ..Filter::default() }), 0);
 }
+
+#[test]
+fn one_opened_as_it_came_is_archived_in_one_step_and_only_in_the_round_that_is_offered() {
+    let (_dir, store) = open();
+    let row = offered(&store, 1);
+    assert_eq!(store.received(archiving(row, 1), 1, 1001).wait().unwrap_err().label(), "state-moved");
+    assert_eq!(state(&store, row), Inbound::Offered);
+    assert_eq!(store.received(archiving(row, 1), 0, 1002).wait().unwrap(), None);
+    assert_eq!(state(&store, row), Inbound::Archived);
+    assert_eq!(store.received(archiving(row, 1), 0, 1003).wait().unwrap_err().label(), "state-moved");
+    let seen = store.inbound(row).unwrap().unwrap();
+    let events: Vec<_> = seen.journal.iter().map(|e| e.event.as_str()).collect();
+    assert_eq!(events, ["offered", "fetched", "archived"], "both moves are in the journal");
+    assert_eq!(seen.inbound.file, "");
+    assert_eq!(store.inbound_row(row).unwrap().unwrap().offer.receipt, b"center");
+    assert_eq!(store.to_answer(9).unwrap().len(), 1);
+}

@@ -289,3 +289,27 @@ fn the_note_follows_the_word() {
     store.accepted(part, b"r".to_vec(), 1100, 1201).wait().unwrap();
     assert_eq!(tell(), [Word::Accepted]);
 }
+
+#[test]
+fn a_receipt_is_held_against_what_was_sealed_to_its_recipient_in_its_round() {
+    let (_dir, store) = open();
+    sent(&store, 1, 2);
+    let first = store.sealed_to(id(1), &code(1), 0).unwrap().unwrap();
+    assert_eq!((first.manifest, first.sealed, first.certificate), (digest(1), digest(3), digest(1)));
+    assert_eq!(store.sealed_to(id(1), &code(2), 0).unwrap(), None, "not a recipient");
+    assert_eq!(store.sealed_to(id(1), &code(1), 1).unwrap(), None, "no such round yet");
+
+    store.resend(id(1), vec![code(1)], "王小明", "試", 1100).wait().unwrap();
+    let line = ResentLine { recipient: code(1), variant: 0, group: 0, certificate: digest(9) };
+    let again = Resending {
+        document: id(1),
+        round: 1,
+        parts: vec![store::outbound::NewPart { sealed: digest(8), ..part(1, 1) }],
+        lines: vec![line],
+    };
+    store.resent(again, 1101).wait().unwrap();
+    let old = store.sealed_to(id(1), &code(1), 0).unwrap().unwrap();
+    let new = store.sealed_to(id(1), &code(1), 1).unwrap().unwrap();
+    assert_eq!((old.sealed, new.sealed), (digest(3), digest(8)));
+    assert_eq!(store.sealed_to(id(1), &code(0), 1).unwrap(), None, "the other one is not in that round");
+}
