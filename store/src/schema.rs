@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::Error;
@@ -30,6 +31,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     conn.pragma_update(None, "wal_autocheckpoint", 4000).map_err(wrap)?;
     conn.pragma_update(None, "journal_size_limit", 64 << 20).map_err(wrap)?;
     conn.pragma_update(None, "cache_size", -8000).map_err(wrap)?;
+    plan_once(&conn).map_err(wrap)?;
     conn.set_prepared_statement_cache_capacity(160);
 
     let found: i64 = conn.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(wrap)?;
@@ -67,8 +69,14 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
     conn.busy_timeout(Duration::from_secs(10)).map_err(wrap)?;
     conn.pragma_update(None, "query_only", true).map_err(wrap)?;
     conn.pragma_update(None, "cache_size", -2000).map_err(wrap)?;
+    plan_once(&conn).map_err(wrap)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
+}
+
+/// Bound values do not choose plans: a statement that is planned anew for each value costs more than its rows.
+fn plan_once(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// Refuses a database of another schema than this program's.

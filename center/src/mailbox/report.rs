@@ -87,8 +87,9 @@ fn find(
             reporter,
             line.verdict == CONFIRMED
         ])?;
-        let mut found = Vec::new();
+        let (mut found, mut newest) = (Vec::new(), None);
         while let Some(r) = rows.next()? {
+            newest = newest.max(Some(r.get::<_, u16>(6)?));
             let [manifest, signature, sealed]: [Digest; 3] = [r.get(3)?, r.get(4)?, r.get(5)?];
             let other = r.get::<_, u16>(6)? != line.round;
             let same = manifest == line.manifest && signature == line.signature;
@@ -99,7 +100,9 @@ fn find(
                 return Ok(Err(Reported::OtherDigests(line.document)));
             }
         }
-        Ok(if found.is_empty() { Err(Reported::NoLine(line.document)) } else { Ok(found) })
+        // It may answer what came later, and what a restored center no longer has; never what nobody has sent yet.
+        let from_nowhere = newest.is_none_or(|newest| newest < line.round);
+        Ok(if found.is_empty() || from_nowhere { Err(Reported::NoLine(line.document)) } else { Ok(found) })
     };
     run().map_err(Error::database("looking for a mailbox line"))
 }
