@@ -299,11 +299,11 @@ fn several_content_files_become_durable_together_and_one_that_fails_names_none()
     };
     let lengths = spool.keep_all(vec![draft("a.asice", b"whole"), draft("a.p7m", b"sealed")]).unwrap();
     assert_eq!(lengths, [5, 6]);
-    assert_eq!(std::fs::read(spool.path("a.asice").unwrap()).unwrap(), b"whole");
-    assert_eq!(std::fs::read(spool.path("a.p7m").unwrap()).unwrap(), b"sealed");
+    assert_eq!(fs::read(spool.path("a.asice").unwrap()).unwrap(), b"whole");
+    assert_eq!(fs::read(spool.path("a.p7m").unwrap()).unwrap(), b"sealed");
     // A folder by the second name: it cannot be renamed onto, and the caller is told.
     let taken = spool.path("b.p7m").unwrap();
-    std::fs::create_dir(&taken).unwrap();
+    fs::create_dir(&taken).unwrap();
     let failed = spool.keep_all(vec![draft("b.asice", b"whole"), draft("b.p7m", b"sealed")]).unwrap_err();
     assert_eq!(failed.label(), "spool-failed");
     assert!(taken.is_dir());
