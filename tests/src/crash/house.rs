@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -175,13 +176,17 @@ impl House {
         }
     }
 
-    /// Stops one in order, and says whether it ended well.
+    /// Stops one in order, and says whether it ended well. One that has only just been started, and listens to no signal yet,
+    /// is ended by it: there was nothing to be put in order.
     ///
     /// # Panics
     /// If it does not end.
     pub fn stop(&mut self, who: Who) -> bool {
         self.close(who);
-        let ended = self.running.remove(&who).is_none_or(|process| process.stop().success());
+        let ended = self.running.remove(&who).is_none_or(|process| {
+            let status = process.stop();
+            status.success() || status.signal() == Some(Signal::TERM.as_raw())
+        });
         self.remember(who);
         ended
     }
