@@ -31,8 +31,10 @@ async fn a_thousand_recipients_by_a_raised_limit_with_one_signature_for_each_con
     world.nodes[0].put(&unit);
     let sent = world.nodes[0].until(&unit, Word::Accepted).await;
     assert_eq!((sent.lines.len(), sent.containers.len()), (MANY, 2), "whole and reduced, each signed once");
-    assert_eq!(sent.parts.len(), 20, "at most fifty in the header of a small letter");
     for part in &sent.parts {
+        let many = part.addressees.len();
+        // about 400 bytes of header for each: no larger than the body, or fifty
+        assert!(many <= 50 || many as u64 * 400 <= part.length, "{many} in {} bytes", part.length);
         let container = sent.containers.iter().find(|c| c.variant == part.variant).unwrap();
         assert_eq!((part.manifest, part.signature), (container.manifest, container.signature));
         assert!(part.addressees.iter().all(|(_, attachments)| *attachments == (part.variant == 0)));
