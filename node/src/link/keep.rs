@@ -124,7 +124,8 @@ impl Keeper {
         };
         let patience = Duration::from_secs(u64::from(wait)) + GRACE;
         loop {
-            let Cursors { offers, outcomes, announcements } = *cursors.borrow_and_update();
+            let asked = *cursors.borrow_and_update();
+            let Cursors { offers, outcomes, announcements } = asked;
             let request = Request::Watch {
                 offers_after: offers,
                 outcomes_after: outcomes,
@@ -139,12 +140,11 @@ impl Keeper {
                         news.outcomes += u64::from(outcomes);
                         news.announcements += u64::from(announcements);
                     });
-                    // The same cursors would be answered at once; so first let someone ask.
-                    let before = *cursors.borrow_and_update();
+                    // The same cursors would be answered at once; so first let someone ask. Somebody may have, meanwhile.
                     let seen = cursors.wait_for(|now| {
-                        (!offers || now.offers != before.offers)
-                            && (!outcomes || now.outcomes != before.outcomes)
-                            && (!announcements || now.announcements != before.announcements)
+                        (!offers || now.offers != asked.offers)
+                            && (!outcomes || now.outcomes != asked.outcomes)
+                            && (!announcements || now.announcements != asked.announcements)
                     });
                     let _ = timeout(UNSEEN, seen).await;
                 }
