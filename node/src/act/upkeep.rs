@@ -74,21 +74,41 @@ pub async fn deliver(tools: &Tools, row: InboundRow) -> Step<()> {
     tools.store.delivered(id, tools.now()).await.map_err(|e| store_trouble(&e))
 }
 
-/// Writes what people find in `sent/` or `failed/` for a document whose word has changed.
+/// Writes what people find in `sent/` or `failed/` for documents whose word has changed, whatever becomes of one. The next is
+/// written while the ones before it are recorded, so that one commit holds many.
 ///
 /// # Errors
-/// Faults of our own folders.
-pub async fn note(tools: &Tools, row: DocumentRow) -> Step<()> {
-    let (id, word) = (row.id, row.word);
-    let place = tools
+/// Faults of our own folders: the last one.
+pub async fn notes(tools: &Tools, rows: Vec<DocumentRow>) -> Step<()> {
+    let mut result = Ok(());
+    let mut recorded = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (id, word) = (row.id, row.word);
+        match note(tools, id).await {
+            Ok(place) => recorded.push(tools.store.noted(id, word, &place, tools.now())),
+            Err(outcome) => {
+                tracing::warn!(?outcome, "one of several notes failed");
+                result = Err(outcome);
+            }
+        }
+    }
+    for ticket in recorded {
+        if let Err(error) = ticket.await {
+            result = Err(store_trouble(&error));
+        }
+    }
+    result
+}
+
+async fn note(tools: &Tools, id: store::DocumentId) -> Step<String> {
+    tools
         .blocking(move |tools| {
             let outgoing =
                 tools.store.document(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?;
             crate::note::write(&tools.config, &outgoing, tools.now())
                 .map_err(|e| Outcome::Fault(Fault::retry(e.label(), crate::error::chain(&e))))
         })
-        .await?;
-    tools.store.noted(id, word, &place, tools.now()).await.map_err(|e| store_trouble(&e))
+        .await
 }
 
 /// Removes content files that nobody needs any more.

@@ -129,9 +129,7 @@ pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Fa
         Work::Deliver(rows) => {
             each(rows, |row| upkeep::deliver(tools, row)).await.map(|()| Dirty { deliveries: true, ..none })
         }
-        Work::Notes(rows) => {
-            each(rows, |row| upkeep::note(tools, row)).await.map(|()| Dirty { notes: true, ..none })
-        }
+        Work::Notes(rows) => upkeep::notes(tools, rows).await.map(|()| Dirty { notes: true, ..none }),
         Work::Validity => {
             let missed = unless_cut(tools, act::late::look(tools)).await;
             unless_cut(tools, act::expiry::look(tools)).await.and(missed).map(|()| none)
