@@ -3,12 +3,18 @@
 //! What is persisted is in rows; a crash loses everything else, at any point of a step. After each event the
 //! invariants of DESIGN §8 that the flow is answerable for are checked; at the end everything comes back and
 //! all must arrive.
+//!
+//! A failure prints the shortest history that fails; `DI_MODEL_LOG` plays it again (see [`log`]), and `DI_MODEL_CASES` says
+//! how many histories there are.
 
 use proptest::prelude::*;
 use store::state::{Document, Inbound, Line};
 
 use super::outbound::{DocumentRecord, PartRecord};
 use super::*;
+use crate::link::MAX_SKEW;
+
+mod log;
 
 const RECIPIENTS: usize = 3;
 
@@ -27,13 +33,14 @@ enum World {
     Key,
     Link,
     Disk,
-    Clock,
     Scanner,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Event {
     Tick(i64),
+    /// A side's wall clock is put forward or back.
+    Jump(Side, i64),
     Flip(Side, World),
     Seal(Die),
     Submit(usize, Die, bool),
@@ -107,7 +114,10 @@ struct Center {
 }
 
 struct Model {
+    /// True time, which is the center's.
     now: i64,
+    /// How far each side's wall clock is ahead of it.
+    ahead: [i64; 2],
     sender: Facts,
     receiver: Facts,
     document: Document,
@@ -140,6 +150,7 @@ impl Model {
         };
         Self {
             now: 0,
+            ahead: [0, 0],
             sender: Facts::all(0),
             receiver: Facts::all(0),
             document: Document::Claimed,
@@ -164,16 +175,42 @@ impl Model {
             Side::Sender => self.sender,
             Side::Receiver => self.receiver,
         };
-        Facts { now: self.now, ..facts }
+        let ahead = self.at(side) - self.now;
+        Facts { now: self.at(side), clock: ahead.abs() <= MAX_SKEW, ..facts }
+    }
+
+    /// What a side's wall clock says.
+    fn at(&self, side: Side) -> i64 {
+        self.now + self.ahead[side as usize]
+    }
+
+    fn rows(&mut self, side: Side) -> Vec<&mut Row> {
+        match side {
+            Side::Sender => {
+                let parts = self.parts.iter_mut().map(|part| &mut part.row);
+                std::iter::once(&mut self.row).chain(parts).collect()
+            }
+            Side::Receiver => self.receivers.iter_mut().map(|receiver| &mut receiver.row).collect(),
+        }
+    }
+
+    /// The loop notices it: what is due by the old time is due now (the store's `hasten`).
+    fn jump(&mut self, side: Side, by: i64) {
+        self.ahead[side as usize] += by;
+        let now = self.at(side);
+        for row in self.rows(side) {
+            row.pace.due = row.pace.due.map(|due| due.min(now));
+        }
+        self.wake();
     }
 
     /// What comes back makes the rows due that wait for it: the store's `wake`.
     fn wake(&mut self) {
-        let (sender, receiver, now) = (self.facts(Side::Sender), self.facts(Side::Receiver), self.now);
+        let (sender, receiver) = (self.facts(Side::Sender), self.facts(Side::Receiver));
         let wake = |row: &mut Row, facts: &Facts| {
             let over = Why::ALL.iter().any(|w| w.label() == row.label && w.is_over(facts));
             if row.pace.due.is_none() && over {
-                row.pace.due = Some(now);
+                row.pace.due = Some(facts.now);
             }
         };
         wake(&mut self.row, &sender);
@@ -184,6 +221,7 @@ impl Model {
     fn step(&mut self, event: &Event) {
         match event {
             Event::Tick(ms) => self.now += ms,
+            Event::Jump(side, by) => self.jump(*side, *by),
             Event::Flip(side, what) => {
                 let facts = match side {
                     Side::Sender => &mut self.sender,
@@ -193,7 +231,6 @@ impl Model {
                     World::Key => (facts.sign, facts.unwrap) = (!facts.sign, !facts.unwrap),
                     World::Link => facts.link = !facts.link,
                     World::Disk => facts.disk = !facts.disk,
-                    World::Clock => facts.clock = !facts.clock,
                     World::Scanner => facts.scanner = !facts.scanner,
                 }
                 self.wake();
@@ -228,7 +265,7 @@ impl Model {
                     && !self.resend.contains(to)
                 {
                     self.resend.push(*to);
-                    self.row.pace = Pace { due: Some(self.now), ..Pace::default() };
+                    self.row.pace = Pace { due: Some(self.at(Side::Sender)), ..Pace::default() };
                     self.row.label.clear();
                 }
             }
@@ -246,9 +283,8 @@ impl Model {
         let Change::Setback { due, counts, alarm, label, .. } = change else {
             panic!("not a setback: {change:?}")
         };
+        row.pace.begun = 0;
         row.pace.due = *due;
-        // what does not count is as if it had not been begun; deaths before it stay counted
-        row.pace.begun = if *counts { 0 } else { row.pace.begun.saturating_sub(1) };
         if !counts {
             row.pace.attempts = before;
         }
@@ -264,7 +300,8 @@ impl Model {
             act @ (Act::Seal | Act::Reseal) => {
                 assert!(facts.sign && facts.disk && facts.clock && !self.row.pace.held);
                 let before = self.row.pace.attempts;
-                Self::begin(&mut self.row, self.now);
+                let now = self.at(Side::Sender);
+                Self::begin(&mut self.row, now);
                 if die == Die::Before {
                     return;
                 }
@@ -281,7 +318,11 @@ impl Model {
                 } else {
                     Outcome::Fault(Fault::wait(Why::Link, "directory"))
                 };
-                match outbound::apply(&record, &outcome, &When { now: self.now, ..When::default() }) {
+                match outbound::apply(
+                    &record,
+                    &outcome,
+                    &When { now: self.at(Side::Sender), ..When::default() },
+                ) {
                     Change::Forward if act == Act::Seal => {
                         assert!(self.document.may_become(Document::Sealed));
                         self.document = Document::Sealed;
@@ -310,14 +351,15 @@ impl Model {
         for who in &to {
             self.lines[*who].1 = round;
         }
-        let row = Row { pace: Pace { due: Some(self.now), ..Pace::default() }, label: String::new() };
+        let row =
+            Row { pace: Pace { due: Some(self.at(Side::Sender)), ..Pace::default() }, label: String::new() };
         let (manifest, sealed) = (self.signed, self.seals);
         self.parts.push(Part { row, round, accepted: false, resubmit: false, manifest, sealed, to });
     }
 
     fn submit(&mut self, index: usize, die: Die, lost: bool) {
         let facts = self.facts(Side::Sender);
-        let now = self.now;
+        let now = self.at(Side::Sender);
         let Some(part) = self.parts.get_mut(index) else { return };
         let record = PartRecord {
             accepted: part.accepted && !part.resubmit,
@@ -410,7 +452,7 @@ impl Model {
             .filter(|p| p.to.contains(&to))
             .map(|p| p.round)
             .collect();
-        let now = self.now;
+        let now = self.at(Side::Receiver);
         let receiver = &mut self.receivers[to];
         for round in rounds {
             let fresh = Row { pace: Pace { due: Some(now), ..Pace::default() }, label: String::new() };
@@ -433,7 +475,7 @@ impl Model {
         let state = self.receivers[to].state.unwrap();
         assert!(state.may_become(next), "{state} → {next}");
         self.receivers[to].state = Some(next);
-        let due = matches!(next, Inbound::Fetched | Inbound::Offered).then_some(self.now);
+        let due = matches!(next, Inbound::Fetched | Inbound::Offered).then_some(self.at(Side::Receiver));
         self.receivers[to].row = Row { pace: Pace { due, ..Pace::default() }, label: String::new() };
     }
 
@@ -460,13 +502,18 @@ impl Model {
             Act::Fetch => {
                 assert!(facts.link && facts.disk && state == Inbound::Offered);
                 let before = record.pace.attempts;
-                Self::begin(&mut self.receivers[to].row, self.now);
+                let now = self.at(Side::Receiver);
+                Self::begin(&mut self.receivers[to].row, now);
                 if die != Die::Not {
                     return;
                 }
                 let record = inbound::Record { pace: self.receivers[to].row.pace, ..record };
                 let outcome = if cut { Outcome::Fault(Fault::wait(Why::Link, "cut")) } else { Outcome::Done };
-                match inbound::apply(&record, &outcome, &When { now: self.now, ..When::default() }) {
+                match inbound::apply(
+                    &record,
+                    &outcome,
+                    &When { now: self.at(Side::Receiver), ..When::default() },
+                ) {
                     Change::Forward => self.receive(to, Inbound::Fetched),
                     other => {
                         self.record(to, &other, before);
@@ -487,7 +534,8 @@ impl Model {
             Act::Open => {
                 assert!(facts.unwrap && facts.scanner && facts.disk && facts.clock);
                 let before = record.pace.attempts;
-                Self::begin(&mut self.receivers[to].row, self.now);
+                let now = self.at(Side::Receiver);
+                Self::begin(&mut self.receivers[to].row, now);
                 if die != Die::Not {
                     return; // staged and archive folders are hidden: made anew
                 }
@@ -498,7 +546,11 @@ impl Model {
                     Found::Missing => Outcome::Gone { label: "spool-missing".into(), detail: String::new() },
                     Found::Trouble => Outcome::Fault(Fault::retry("archive-failed", "")),
                 };
-                match inbound::apply(&record, &outcome, &When { now: self.now, ..When::default() }) {
+                match inbound::apply(
+                    &record,
+                    &outcome,
+                    &When { now: self.at(Side::Receiver), ..When::default() },
+                ) {
                     Change::Forward => {
                         self.receive(to, Inbound::Archived);
                         self.receivers[to].delivered += 1;
@@ -554,10 +606,11 @@ impl Model {
     }
 
     fn open_list(&mut self) {
+        let now = self.at(Side::Sender);
         for (index, part) in self.parts.iter_mut().enumerate() {
             if part.accepted && !self.center.parts.contains_key(&index) {
                 part.resubmit = true;
-                part.row.pace.due = Some(self.now);
+                part.row.pace.due = Some(now);
             }
         }
     }
@@ -587,12 +640,25 @@ impl Model {
         for row in rows.chain([&self.row]) {
             assert!(row.pace.begun <= DEATHS, "begun again after {DEATHS} deaths");
         }
+        let sending =
+            self.parts.iter().map(|part| &part.row).chain([&self.row]).map(|row| (Side::Sender, row));
+        let receiving = self.receivers.iter().map(|receiver| (Side::Receiver, &receiver.row));
+        let longest = retry::Table::default().longest;
+        for (side, row) in sending.chain(receiving) {
+            let latest = self.at(side) + longest + longest / 4;
+            assert!(
+                row.pace.due.is_none_or(|due| due <= latest),
+                "waits for a time that does not come: {row:?}"
+            );
+        }
     }
 
     /// Everything comes back; all must arrive, but for what was set apart.
     fn settle(&mut self) {
         (self.sender, self.receiver) = (Facts::all(0), Facts::all(0));
-        self.wake();
+        let [sender, receiver] = self.ahead;
+        self.jump(Side::Sender, -sender);
+        self.jump(Side::Receiver, -receiver);
         for _ in 0..40 {
             self.now += 4_000_000;
             self.seal(Die::Not);
@@ -636,13 +702,7 @@ fn die() -> impl Strategy<Value = Die> {
 
 fn event() -> impl Strategy<Value = Event> {
     let side = || prop_oneof![Just(Side::Sender), Just(Side::Receiver)];
-    let world = prop_oneof![
-        Just(World::Key),
-        Just(World::Link),
-        Just(World::Disk),
-        Just(World::Clock),
-        Just(World::Scanner)
-    ];
+    let world = prop_oneof![Just(World::Key), Just(World::Link), Just(World::Disk), Just(World::Scanner)];
     let found = prop_oneof![
         6 => Just(Found::Good), 1 => Just(Found::Bad), 1 => Just(Found::Missing), 1 => Just(Found::Trouble)
     ];
@@ -650,6 +710,8 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => (1..90_000i64).prop_map(Event::Tick),
         2 => (side(), world).prop_map(|(s, w)| Event::Flip(s, w)),
+        1 => (side(), -200_000..200_000i64).prop_map(|(s, ms)| Event::Jump(s, ms)),
+        1 => (side(), -YEARS..YEARS).prop_map(|(s, ms)| Event::Jump(s, ms)),
         3 => die().prop_map(Event::Seal),
         4 => (0..5usize, die(), prop::bool::weighted(0.2)).prop_map(|(p, d, l)| Event::Submit(p, d, l)),
         2 => Just(Event::Pull),
@@ -666,20 +728,48 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+/// Ten of them, milliseconds.
+const YEARS: i64 = 10 * 365 * 86_400_000;
 
-    /// Random orders of key away, link cut, crash, duplicate offers, new epoch, contradicting receipts.
+fn play(events: &[Event]) {
+    let mut model = Model::new();
+    for event in events {
+        let before = model.lines.clone();
+        model.step(event);
+        model.check(&before);
+    }
+    model.settle();
+}
+
+fn cases() -> u32 {
+    std::env::var("DI_MODEL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Random orders of key away, link cut, crash, lost reply, duplicate offers, clocks that jump, new epoch, resends,
+    /// contradicting receipts.
     #[test]
     fn flow(events in prop::collection::vec(event(), 1..160)) {
-        let mut model = Model::new();
-        for event in &events {
-            let before = model.lines.clone();
-            model.step(event);
-            model.check(&before);
-        }
-        model.settle();
+        let again = log::read(&log::write(&events));
+        prop_assert_eq!(again.as_deref(), Some(events.as_slice()));
+        let played = std::panic::catch_unwind(|| play(&events));
+        prop_assert!(played.is_ok(), "play it again with DI_MODEL_LOG='{}'", log::write(&events));
     }
+}
+
+/// Plays `DI_MODEL_LOG`, or a history in which everything happens once.
+#[test]
+fn replay() {
+    let all = "seal:before tick:5000 seal:not submit:0:after:. tick:5000 submit:0:not:lost jump:sender:-90000000 \
+               submit:0:not:. submit:1:not:. backup offer:0 offer:0 fetch:0:not:lost fetch:0:not:. flip:receiver:key \
+               jump:receiver:400000 open:0:not:good flip:receiver:key jump:receiver:-400000 open:0:after:good tick:5000 \
+               open:0:not:good answer report:0:after report:0:not pull restore open-list pull forge:0 resend:1";
+    let log = std::env::var("DI_MODEL_LOG").unwrap_or_else(|_| all.to_owned());
+    let events = log::read(&log).expect("a history as the test `flow` prints it");
+    println!("{} events", events.len());
+    play(&events);
 }
 
 #[test]
