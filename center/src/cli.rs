@@ -38,7 +38,11 @@ enum Command {
     Announce(Announce),
     /// 顯示件數
     Status(Json),
-    /// 由備份還原後執行：換新的紀元，讓各節點補送備份裡沒有的公文
+    /// 備份資料庫與密文，服務執行中亦可
+    Backup(Backup),
+    /// 核對備份，或還原到空的資料夾並換新的紀元
+    Restore(Restore),
+    /// 以其他方法（虛擬機快照等）還原後執行：換新的紀元，讓各節點補送備份裡沒有的公文
     RestoreEpoch,
     /// 設定檔
     #[command(subcommand)]
@@ -53,6 +57,26 @@ struct Run {
     /// 故意出錯的亂數起點，可重現
     #[arg(long, value_name = "SEED")]
     mischief_seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct Backup {
+    /// 要建立的備份資料夾；已存在時不覆寫
+    #[arg(value_name = "DIR")]
+    dest: PathBuf,
+    /// 前一次的備份；內容相同的密文檔以硬連結共用，不再複製
+    #[arg(long, value_name = "DIR")]
+    previous: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Restore {
+    /// 備份資料夾
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// 只核對備份，不還原；不需要設定檔
+    #[arg(long)]
+    check: bool,
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +127,11 @@ fn run(cli: &Cli) -> Result<()> {
             commands::announce(&load(&cli.config)?, &announce.title, &announce.body)
         }
         Command::Status(options) => commands::status(&load(&cli.config)?, options.json),
+        Command::Backup(Backup { dest, previous }) => {
+            commands::backup(&load(&cli.config)?, dest, previous.as_deref())
+        }
+        Command::Restore(Restore { dir, check: true }) => commands::check_backup(dir),
+        Command::Restore(Restore { dir, check: false }) => commands::restore(&load(&cli.config)?, dir),
         Command::RestoreEpoch => commands::restore_epoch(&load(&cli.config)?),
         Command::Config(ConfigCommand::Check) => {
             load(&cli.config)?;

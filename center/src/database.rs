@@ -15,7 +15,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// Steps of the schema; `user_version` counts those that were applied.
-const SCHEMA: &[&str] = &[include_str!("../schema/0001.sql")];
+const SCHEMA: &[&str] = &[include_str!("../schema/0001.sql"), include_str!("../schema/0002.sql")];
+/// The schema after the last step.
+#[allow(clippy::cast_possible_wrap, reason = "a handful of steps")]
+pub(crate) const KNOWN: i64 = SCHEMA.len() as i64;
 /// Most requests in one commit.
 const GROUP: usize = 256;
 /// Most reading connections.
@@ -311,8 +314,47 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Copies the database as it is at one moment into a new file, beside a running center or without one: SQLite's online
+/// backup reads one snapshot of the write-ahead log. The copy needs no `-wal` beside it; it is not fsynced.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let run = || -> rusqlite::Result<()> {
+        let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        source.busy_timeout(Duration::from_secs(10))?;
+        source.execute_batch("BEGIN")?;
+        source.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        let mut copy = Connection::open(to)?;
+        copy.pragma_update(None, "synchronous", "OFF")?;
+        // in one go: nobody waits for it, and what is written meanwhile does not begin it anew
+        rusqlite::backup::Backup::new(&source, &mut copy)?.step(-1)?;
+        drop(copy);
+        fold_into(to)
+    };
+    private(to)?;
+    run().map_err(Error::database("copying the database"))
+}
+
+/// Leaves nothing beside the database: its log is folded in. Nobody may have it open.
+pub(crate) fn fold(path: &Path) -> Result<()> {
+    fold_into(path).map_err(Error::database("closing the database"))
+}
+
+fn fold_into(path: &Path) -> rusqlite::Result<()> {
+    let connection = Connection::open(path)?;
+    connection.query_row("PRAGMA journal_mode = DELETE", [], |r| r.get::<_, String>(0))?;
+    connection.close().map_err(|(_, e)| e)
+}
+
+/// Makes a new file that only this user may read.
+fn private(path: &Path) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|e| Error::file("make", path, e))
+}
+
 fn migrate(connection: &mut Connection) -> Result<()> {
-    let known = i64::try_from(SCHEMA.len()).unwrap_or(i64::MAX);
+    let known = KNOWN;
     let doing = "bringing the schema up to date";
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)

@@ -114,6 +114,9 @@ pub enum Error {
     /// The folder of the authorities' answers.
     #[error("the authorities' answers cannot be kept")]
     Revocation(#[from] revocation::Error),
+    /// Making, checking or putting back a backup.
+    #[error(transparent)]
+    Backup(#[from] backup::Error),
     /// The background work died.
     #[error("a task of the center died")]
     Task,
@@ -141,6 +144,15 @@ pub const LABELS: &[(&str, Class)] = &[
     ("center-import", Class::Permanent),
     ("center-revocation", Class::Retry),
     ("center-task", Class::Retry),
+    ("backup-exists", Class::Permanent),
+    ("backup-running", Class::Wait),
+    ("backup-none", Class::Permanent),
+    ("backup-damaged", Class::Permanent),
+    ("backup-newer", Class::Permanent),
+    ("backup-other", Class::Permanent),
+    ("backup-full", Class::Wait),
+    ("backup-failed", Class::Retry),
+    ("restore-not-empty", Class::Permanent),
 ];
 
 impl Error {
@@ -166,6 +178,7 @@ impl Error {
             Self::StaleEntry { .. } => "center-stale-entry",
             Self::Import { .. } => "center-import",
             Self::Revocation(_) => "center-revocation",
+            Self::Backup(error) => error.label(),
             Self::Task => "center-task",
         }
     }

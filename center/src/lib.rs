@@ -3,7 +3,7 @@
 //! - [`start`] runs a center; [`Running`] is the handle. [`main`] is the program `di-center`.
 //! - [`mailbox::Mailbox`] and [`directory::Directory`] are the two seams over which `session` turns a request into a
 //!   reply; SQLite is behind both. [`Registry`] changes members, also while a center runs on the same file.
-//! - `connection` and `bodies` move requests, replies and bytes, `admission` decides who may come in, `mischief` misbehaves on purpose.
+//! - `backup` makes copies of all that and puts them back; `connection` and `bodies` move requests, replies and bytes, `admission` decides who may come in, `mischief` misbehaves on purpose.
 //!
 //! Invariants: bytes are durable before the row that names them, and the row before anyone is told; a part is accepted
 //! once and answered with the same receipt for ever; nothing is held in memory but connections, rates, bells, and what was
@@ -13,6 +13,7 @@
 //! `center.db` (SQLite, WAL), `bodies/` and `uploads/` in the data folder, and `center.lock`, held while it runs.
 
 mod admission;
+mod backup;
 mod bodies;
 mod cli;
 mod connection;
@@ -232,8 +233,10 @@ async fn housekeeping(house: Arc<House>, keep: config::Keep, mut seen: i64) {
         looks += 1;
         if looks.is_multiple_of(TIDY_EVERY) {
             match tidy(&house, &keep).await {
-                Ok(Tidied { uploads: 0, bodies: 0 }) => {}
-                Ok(tidied) => tracing::info!(uploads = tidied.uploads, bodies = tidied.bodies, "tidied"),
+                Ok(Tidied { uploads: 0, bodies: 0, records: 0 }) => {}
+                Ok(Tidied { uploads, bodies, records }) => {
+                    tracing::info!(uploads, bodies, records, "tidied");
+                }
                 Err(error) => tracing::warn!(error = error.chain(), "cannot tidy"),
             }
         }
@@ -244,7 +247,8 @@ async fn tidy(house: &Arc<House>, keep: &config::Keep) -> Result<Tidied> {
     let now = (house.clock)();
     let (uploads, bodies) = (keep.uploads.as_millis(), keep.bodies.as_millis());
     let mailbox = house.desk.mailbox.clone();
-    let work = move || mailbox.tidy(now.saturating_sub(uploads), now.saturating_sub(bodies), now);
+    let records = keep.records.map(|keep| now.saturating_sub(keep.as_millis()));
+    let work = move || mailbox.tidy(now.saturating_sub(uploads), now.saturating_sub(bodies), records, now);
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Task))
 }
 

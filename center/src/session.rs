@@ -8,12 +8,14 @@ use crate::directory::Member;
 use crate::error::{Error, Result};
 use crate::mailbox::sqlite::DAY;
 use crate::mailbox::{
-    Content, Cursors, Fetched, INLINE, NewPart, News, Report, ReportLine, Reported, Source, Submitted, Upload,
+    Answered, Content, Cursors, Fetched, INLINE, NewPart, News, Report, ReportLine, Reported, Source, Submitted,
+    Upload, Waiting,
 };
 use envelope::receipt::{Kind, Receipt, ReceiptLine, Verdict, VerifiedReceipt};
 use std::collections::HashSet;
 use wire::message::{
-    Announcement, DirectoryAnswer, Offer, Outcome, PartHeader, Refusal, Reply, Request, Standing,
+    Announcement, AnsweredLine, DirectoryAnswer, Offer, Outcome, PartHeader, Refusal, Reply, Request,
+    Standing, SubmittedPart,
 };
 use wire::refusal;
 
@@ -77,6 +79,11 @@ pub(crate) fn answer(desk: &Desk, member: &Member, request: Request, now: i64) -
                 return Ok(refused(refusal::TOO_MANY_CODES.refuse("too many parts in one request")));
             }
             Reply::Missing { parts: desk.mailbox.missing(&member.code, &parts)? }
+        }
+        Request::Answered { since, after, limit } => answered(desk, member, since, after, limit)?,
+        Request::Submitted { since, after, limit } => {
+            let parts = desk.mailbox.submitted(&member.code, since, after, page(limit), PAGE_BYTES)?;
+            Reply::Submitted { parts: fitting(parts, |part: &SubmittedPart| wire::codec::len(part)) }
         }
         Request::Hello(_) | Request::Login(_) => {
             Reply::Refused(refusal::MALFORMED.refuse("the connection is logged in already"))
@@ -291,11 +298,7 @@ fn offers(desk: &Desk, member: &Member, after: u64, limit: u16) -> Result<Reply>
     let mut offers = Vec::new();
     let mut size = 0;
     for line in desk.mailbox.offers(&member.code, after, page(limit))? {
-        let recipient = line.header.addressees.first().map_or("", |a| a.code.as_str());
-        let receipt = Receipt::reduce(&line.receipt, recipient)
-            .map_err(Error::envelope("a stored receipt"))?
-            .ok_or_else(|| Error::Damaged(format!("line {} is not in its receipt", line.seq)))?;
-        let offer = Offer { seq: line.seq, header: line.header, accepted: line.accepted, receipt };
+        let offer = offer(line)?;
         size += wire::codec::len(&offer);
         if size > PAGE_BYTES && !offers.is_empty() {
             break;
@@ -304,6 +307,24 @@ fn offers(desk: &Desk, member: &Member, after: u64, limit: u16) -> Result<Reply>
     }
     offers.sort_by_key(|offer| (std::cmp::Reverse(offer.header.priority), offer.seq));
     Ok(Reply::Offers { offers })
+}
+
+fn offer(line: Waiting) -> Result<Offer> {
+    let recipient = line.header.addressees.first().map_or("", |a| a.code.as_str());
+    let receipt = Receipt::reduce(&line.receipt, recipient)
+        .map_err(Error::envelope("a stored receipt"))?
+        .ok_or_else(|| Error::Damaged(format!("line {} is not in its receipt", line.seq)))?;
+    Ok(Offer { seq: line.seq, header: line.header, accepted: line.accepted, receipt })
+}
+
+/// Answered (protocol §4.10): in the order of their numbers, each with the receipt that settled it.
+fn answered(desk: &Desk, member: &Member, since: i64, after: u64, limit: u16) -> Result<Reply> {
+    let lines = desk.mailbox.answered(&member.code, since, after, page(limit), PAGE_BYTES)?;
+    let lines: Vec<AnsweredLine> = lines
+        .into_iter()
+        .map(|Answered { line, bundle }| Ok(AnsweredLine { offer: offer(line)?, bundle }))
+        .collect::<Result<_>>()?;
+    Ok(Reply::Answered { lines: fitting(lines, |line: &AnsweredLine| wire::codec::len(line)) })
 }
 
 /// Fetch (protocol §4.3): from the offset to the end.

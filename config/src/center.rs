@@ -87,6 +87,9 @@ pub struct Keep {
     pub uploads: Period,
     /// The sealed bytes of a part after its last recipient answered; the record and its receipts stay. Default: 30d.
     pub bodies: Period,
+    /// The record of a part with its receipts, after its bytes are gone; at least 90 days. Default: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<Period>,
 }
 
 /// Misbehaviour on purpose.
@@ -140,7 +143,7 @@ impl Default for CenterLimits {
 
 impl Default for Keep {
     fn default() -> Self {
-        Self { uploads: Period::hours(24), bodies: Period::days(30) }
+        Self { uploads: Period::hours(24), bodies: Period::days(30), records: None }
     }
 }
 
@@ -203,6 +206,7 @@ impl Settings for CenterConfig {
         demand(limits.connections_per_member > 0, "limits.connections-per-member", "不得為 0");
         demand(limits.connections > 0, "limits.connections", "不得為 0");
         demand(self.keep.uploads >= Period::minutes(1), "keep.uploads", "不得小於 1m");
+        demand(self.keep.records.is_none_or(|keep| keep >= Period::days(90)), "keep.records", "不得小於 90d");
         demand(self.mischief.percent <= 100, "mischief.percent", "應在 0 與 100 之間");
         self.revocation.problems(&mut out);
         out

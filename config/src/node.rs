@@ -37,6 +37,8 @@ pub struct NodeConfig {
     pub scan: Scan,
     /// Sizes and counts.
     pub limits: Limits,
+    /// How long things are kept.
+    pub keep: NodeKeep,
     /// Waiting times between attempts.
     pub retry: Retry,
     /// When a recipient's answer is missed.
@@ -231,6 +233,19 @@ pub struct Limits {
     pub in_flight: usize,
     /// How long sealed bytes are kept after the last recipient is final. Default: 30 days.
     pub keep_sealed: Period,
+}
+
+/// How long things are kept, beside `limits.keep-sealed`. The archive, the records and the journal have no setting: they are
+/// never deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NodeKeep {
+    /// Answers of the authorities that documents relied on, at least a year. Default: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<Period>,
+    /// The center's announcements. Default: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub announcements: Option<Period>,
 }
 
 /// Waiting times; each attempt doubles the wait up to the longest, with jitter.
@@ -469,6 +484,8 @@ impl NodeConfig {
         let (intake, retry) = (&self.intake, &self.retry);
         demand(intake.settle >= Period::millis(100), "intake.settle", "不得小於 100ms");
         demand(intake.scan_every >= Period::millis(100), "intake.scan-every", "不得小於 100ms");
+        let year = |keep: Option<Period>| keep.is_none_or(|keep| keep >= Period::days(365));
+        demand(year(self.keep.revocation), "keep.revocation", "不得小於 365d");
         demand(retry.first >= Period::millis(10), "retry.first", "不得小於 10ms");
         demand(retry.longest >= retry.first, "retry.longest", "不得小於 retry.first");
         demand(retry.connect_first >= Period::millis(10), "retry.connect-first", "不得小於 10ms");

@@ -6,6 +6,7 @@
 //! - [`fetch`] and [`open`] take what arrived to the archive, [`answer`] signs and reports receipts;
 //! - [`outcome`] reads the receipts of others; [`directory`] knows whom to seal to and whom to believe, [`trust`] whether
 //!   certificates are revoked;
+//! - [`recall`] asks the center what a restored node has forgotten;
 //! - [`upkeep`] does what belongs to no document.
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub mod late;
 mod link;
 pub mod open;
 pub mod outcome;
+pub mod recall;
 pub mod scan;
 pub mod seal;
 pub mod submit;
@@ -118,6 +120,7 @@ pub const LABELS: &[&str] = &[
     directory::OWN_KEY,
     submit::RECEIPT_INVALID,
     fetch::MISMATCH,
+    fetch::OLD_OFFER,
     open::CONTRADICTION,
     open::WRONG_SENDER,
     open::NOT_ADDRESSED,

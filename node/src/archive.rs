@@ -90,6 +90,8 @@ pub struct Arrived<'a> {
     pub files: &'a [StoredFile],
     /// What was tolerated; goes into a note beside the container, if not empty.
     pub warnings: &'a str,
+    /// Its folder in the archive, where that has it already ([`kept_before`]).
+    pub kept: Option<PathBuf>,
 }
 
 /// Where it was put.
@@ -116,11 +118,15 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
     let plain_name = folder_name(row, arrived.about);
     // The row's number makes it this document's alone: all else in the name is the sender's choice, and what lies under
     // another's name is never removed.
-    let archive = month(row.offered_at).join(format!("{mailbox}-{plain_name}-{}", row.id));
+    let archive = match &arrived.kept {
+        Some(kept) => kept.clone(),
+        None => month(row.offered_at).join(format!("{mailbox}-{plain_name}-{}", row.id)),
+    };
     let name = free_name(&box_path, plain_name);
     let kept = config.folders.archive.join(&archive);
-    for (name, leftover) in [(INBOX, box_path.join(&hidden)), (ARCHIVE, kept.clone())] {
-        remove_all(name, &leftover)?;
+    remove_all(INBOX, &box_path.join(&hidden))?;
+    if arrived.kept.is_none() {
+        remove_all(ARCHIVE, &kept)?;
     }
     let keep = make_all(ARCHIVE, &config.folders.archive, &archive)?;
     let staged = box_place.make_folder(OsStr::new(&hidden)).map_err(at("made", &box_path.join(&hidden)))?;
@@ -135,6 +141,9 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
         made.push((out, path));
     }
     let mut beside = |name: &str, bytes: &[u8]| -> Result<(), Error> {
+        if arrived.kept.is_some() {
+            return Ok(());
+        }
         let path = keep.path().join(name);
         let mut out = keep.make(OsStr::new(name)).map_err(at("made", &path))?;
         out.write_all(bytes).map_err(at("written", &path))?;
@@ -145,7 +154,9 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
     if !arrived.warnings.is_empty() {
         beside("warnings.txt", arrived.warnings.as_bytes())?;
     }
-    move_file(arrived.container, &keep)?;
+    if arrived.kept.is_none() {
+        move_file(arrived.container, &keep)?;
+    }
     // everything is written before the first sync: the journal of the file system then has to be flushed least often
     for (file, path) in &made {
         file.sync_all().map_err(at("synced", path))?;
@@ -160,6 +171,56 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
         delivered: format!("{mailbox}/{name}"),
         archive: shown(&archive),
     })
+}
+
+/// The folder in the archive that holds exactly this container: after a restore the archive may be ahead of the database.
+/// Looked for by the names that [`stage`] gives, from the month of acceptance on.
+///
+/// # Errors
+/// Faults of our own folders.
+pub fn kept_before(
+    config: &NodeConfig,
+    row: &InboundRow,
+    container: &Path,
+) -> Result<Option<PathBuf>, Error> {
+    let begin = format!("{}-", safe(&row.offer.recipient, 40));
+    let sender = format!("-{}-", safe(&row.offer.sender, 40));
+    let id = format!("-{}-", hex(row.offer.document.get(..4).unwrap_or_default()));
+    let measured = |path: &Path| {
+        let file = File::open(path).map_err(at("opened", path))?;
+        let measure = envelope::container::measure(file).map_err(at("read", path))?;
+        Ok::<_, Error>((measure.size, measure.sha256))
+    };
+    let (ours, first) = (measured(container)?, month(row.offer.accepted_at));
+    let archive = &config.folders.archive;
+    for year in folders(archive)? {
+        for month in folders(&archive.join(&year))? {
+            let below = Path::new(&year).join(month);
+            if below < first {
+                continue;
+            }
+            for name in folders(&archive.join(&below))? {
+                let text = name.to_string_lossy();
+                if !(text.starts_with(&begin) && text.contains(&sender) && text.contains(&id)) {
+                    continue;
+                }
+                let kept = archive.join(&below).join(&name).join(CONTAINER);
+                if kept.is_file() && measured(&kept)? == ours {
+                    return Ok(Some(below.join(name)));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Takes back what was staged for the delivery folder; the archive keeps its part.
+///
+/// # Errors
+/// Faults of our own folders.
+pub fn unstage(config: &NodeConfig, staged: Staged) -> Result<Staged, Error> {
+    remove_all(INBOX, &config.folders.inbox.join(plain(&staged.staged)?))?;
+    Ok(Staged { staged: String::new(), delivered: String::new(), ..staged })
 }
 
 /// The hidden folder, to be scanned.
@@ -406,8 +467,14 @@ mod tests {
                 file("附件 1.pdf", envelope::container::Role::Attachment, 8, b"attachment"),
             ];
             let about = About { number: number.into(), ..About::default() };
-            let arrived =
-                Arrived { row, about: &about, container: &path, files: &files, warnings: "old-edition" };
+            let arrived = Arrived {
+                row,
+                about: &about,
+                container: &path,
+                files: &files,
+                warnings: "old-edition",
+                kept: None,
+            };
             let staged = stage(&self.config, &arrived, 0).unwrap();
             assert!(!path.exists(), "the container was moved, not copied");
             staged

@@ -5,6 +5,7 @@
 //! ([`failure::Failure`]). A closed pipe ends the program quietly. Nothing here decides anything about documents:
 //! the verbs are clients of the local API (`crate::api`), or work on files alone.
 
+mod backup;
 mod calendar;
 pub(crate) mod card;
 pub(crate) mod civil;
@@ -102,6 +103,10 @@ enum Verb {
     Card(card::Card),
     /// 檢測讀卡機、卡片、設定與連線，並說明如何處理
     Doctor(crate::doctor::Doctor),
+    /// 備份：資料庫、處理中的公文、密文與歸檔，服務執行中亦可
+    Backup(backup::Backup),
+    /// 核對備份，或把備份還原到空的資料夾
+    Restore(backup::Restore),
     /// 檢查或顯示設定
     #[command(subcommand, disable_help_subcommand = true)]
     Config(config::Config),
@@ -200,6 +205,8 @@ fn perform(cli: Cli, out: &mut Out) -> Done {
         Verb::Calendar(verb) => calendar::calendar(&verb, config, out),
         Verb::Card(verb) => card::card(&verb, config, out),
         Verb::Doctor(doctor) => crate::doctor::doctor(&doctor, config, out),
+        Verb::Backup(given) => backup::backup(&given, config, out),
+        Verb::Restore(given) => backup::restore(&given, config, out),
         Verb::Config(verb) => config::config(&verb, config, out),
         Verb::Help(help) => usage::help(&help.verb, out),
         Verb::Words(words) => {

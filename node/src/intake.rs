@@ -337,6 +337,11 @@ fn unhex(name: &OsStr) -> Option<[u8; 16]> {
     Some(id)
 }
 
+/// The document whose folder in `work/` has this name.
+pub(crate) fn id_of(name: &str) -> Option<[u8; 16]> {
+    unhex(OsStr::new(name))
+}
+
 /// Unix milliseconds: when a row was claimed.
 fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

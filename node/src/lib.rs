@@ -9,6 +9,7 @@
 //! - [`run`] is the only loop: gather facts, decide, act (bounded), record, wake;
 //! - [`link`] keeps the conversation with the center;
 //! - [`archive`] and [`note`] write what people find: the delivery folder, the archive, `sent/`, `failed/`;
+//! - [`mod@backup`] makes copies of all that, and puts them back;
 //! - [`api`] and [`cli`] show all of it; [`words`] holds what people read, in Chinese, by stable label; [`workday`] is
 //!   the calendar by which an answer is missed.
 //!
@@ -26,6 +27,7 @@ pub use start::{Running, start, start_with};
 pub mod act;
 pub mod api;
 pub mod archive;
+mod backup;
 mod card;
 pub mod cli;
 pub mod demo;

@@ -138,6 +138,8 @@ pub(crate) struct Run {
     /// A row that the process died in twice runs alone, so that no neighbour is suspected with it.
     alone: bool,
     quiet: bool,
+    /// Restored and not caught up: nothing else is begun; when it is asked (again). `i64::MAX`: under way.
+    behind: Option<i64>,
     pumps: Pumps,
     clocks: clock::Clocks,
     jobs: JoinSet<()>,
@@ -181,6 +183,7 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
         validity: Some(0),
         alone: false,
         quiet: false,
+        behind: tools.store.behind().unwrap_or(Some(0)).map(|_| 0),
         pumps: Pumps::default(),
         clocks: clock::Clocks::new(now()),
         jobs: JoinSet::new(),
@@ -371,6 +374,13 @@ impl Run {
         self.came_back().await;
         let facts = self.facts_now();
         if facts.stopping {
+            return;
+        }
+        if let Some(at) = self.behind {
+            if facts.link && at <= facts.now {
+                self.behind = Some(i64::MAX);
+                self.spawn(Work::Pump(pump::Kind::CatchUp));
+            }
             return;
         }
         if self.quiet && self.jobs.is_empty() {
@@ -647,6 +657,9 @@ impl Run {
                 }
             }
             job::Ticket::Validity => self.validity = Some(now() + self.until_validity(end.failed)),
+            job::Ticket::Pump(pump::Kind::CatchUp) => {
+                self.behind = end.failed.then(|| now() + pump::AGAIN);
+            }
             job::Ticket::Pump(kind) => self.pumps.ended(*kind, end.failed, now()),
         }
         self.dirty.add(end.dirty);
@@ -683,6 +696,10 @@ impl Run {
     /// Until the next due time, the next probe, or the regular look.
     fn until_due(&mut self) -> Duration {
         let now = now();
+        if let Some(at) = self.behind {
+            let wait = u64::try_from(at.saturating_sub(now)).unwrap_or(0).max(100);
+            return Duration::from_millis(wait).min(LOOK);
+        }
         if !self.busy.is_empty() {
             // Soon enough: every job that ends has its lane looked at, what has become due included.
             return BUSY;

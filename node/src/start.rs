@@ -123,6 +123,8 @@ fn prepare(config: &NodeConfig, given: Given) -> Result<Prepared, Error> {
     let parts = Parts::assemble(config, card.as_ref().map(Desk::keys), filed)?;
     intake::recover(config, &store, now())
         .map_err(|error| part("intake", error.label(), Class::Retry, error))?;
+    crate::backup::mark(config, &store)
+        .map_err(|error| part("delivery folder", error.label(), Class::Retry, error))?;
     let staged: Vec<String> = store.to_deliver(u32::MAX)?.into_iter().map(|row| row.staged).collect();
     archive::recover(config, &staged).map_err(|error| part("archive", error.label(), Class::Retry, error))?;
     let offered = Filter { states: vec![Inbound::Offered], limit: 10_000, ..Filter::default() };

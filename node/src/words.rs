@@ -5,6 +5,7 @@
 //! remedies say what a person can do. Where a label means the same in two crates, it stands in one table.
 //! Look-ups never fail: an unknown label (written by a later release) still yields a sentence.
 
+mod backup;
 mod card;
 mod cli;
 mod config;
@@ -45,6 +46,7 @@ pub(crate) const TABLES: &[(&str, &[Words])] = &[
     ("卡片", card::WORDS),
     ("檢測（doctor）", doctor::WORDS),
     ("本機資料", store::WORDS),
+    ("備份與還原", backup::WORDS),
     ("設定", config::WORDS),
     ("命令列", cli::WORDS),
 ];

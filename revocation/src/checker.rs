@@ -134,6 +134,12 @@ impl Checker {
         answers.into_iter().try_for_each(|digest| folder.keep(&digest))
     }
 
+    /// Removes kept answers that came before `before` (Unix milliseconds); returns how many. Only on an office's word:
+    /// they are evidence.
+    pub fn forget_kept(&self, before: i64) -> usize {
+        self.0.folder.as_ref().map_or(0, |folder| folder.forget_kept(before))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

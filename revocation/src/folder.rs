@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `places/KEY.json` | an address, its authority, and which answer came from there last |
 //! | `answers/SHA256.crl`, `.ocsp` | the present answers, as they came |
-//! | `kept/SHA256.crl`, `.ocsp` | answers that a document relied on: evidence, never removed by itself |
+//! | `kept/SHA256.crl`, `.ocsp` | answers that a document relied on: evidence, removed only where a setting says after how long |
 //! | `incoming/N` | what is being fetched; removed at start |
 //!
 //! Nothing here is believed for lying here: signatures are verified whenever an answer is read.
@@ -111,6 +111,17 @@ impl Folder {
             return Ok(());
         }
         Ok(())
+    }
+
+    /// Removes kept answers that came before `before`.
+    pub(crate) fn forget_kept(&self, before: i64) -> usize {
+        let Ok(entries) = fs::read_dir(self.root.join("kept")) else { return 0 };
+        let came = |entry: &fs::DirEntry| {
+            let since = entry.metadata().ok()?.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+            i64::try_from(since.as_millis()).ok()
+        };
+        let old = entries.flatten().filter(|entry| came(entry).is_some_and(|at| at < before));
+        old.filter(|entry| fs::remove_file(entry.path()).is_ok()).count()
     }
 
     /// Removes answers that no place names.

@@ -2,6 +2,8 @@
 
 mod record;
 
+pub(crate) use record::{advance, offer_one, organisation};
+
 use crate::outbound::{About, File, Trouble};
 use crate::state::{Inbound, Priority, Verdict};
 use crate::{Digest, DocumentId};

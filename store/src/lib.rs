@@ -18,6 +18,7 @@
 //! `spool/`.
 
 pub mod boxes;
+mod copy;
 mod error;
 pub mod inbound;
 pub mod journal;
@@ -26,6 +27,7 @@ pub mod outbound;
 pub mod outcome;
 pub mod queue;
 mod reader;
+pub mod recall;
 mod rows;
 mod schema;
 pub mod spool;

@@ -37,13 +37,13 @@ pub struct Announcement {
     pub body: String,
 }
 
-fn get(conn: &Connection, key: &str) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn get(conn: &Connection, key: &str) -> Result<Option<Vec<u8>>, Error> {
     use rusqlite::OptionalExtension;
     let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     Ok(statement.query_row([key], |r| r.get(0)).optional()?)
 }
 
-fn set(ledger: &Ledger, key: &str, value: &[u8]) -> Result<(), Error> {
+pub(crate) fn set(ledger: &Ledger, key: &str, value: &[u8]) -> Result<(), Error> {
     let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     ledger.execute(sql, params![key, value])?;
     Ok(())
@@ -170,14 +170,17 @@ impl Store {
         })
     }
 
-    /// Stores notices of the center and moves their cursor. Known numbers are left as they are; returns how many were
-    /// new.
+    /// Stores notices of the center and moves their cursor. Known notices are left as they are; returns how many were new,
+    /// or other than before under their number.
     pub fn announced(&self, notices: Vec<Announcement>, at: i64) -> Ticket<u32> {
         self.write("announced", move |ledger| {
             let mut new = 0;
             for notice in notices {
+                // a center that was restored gives a number that it had given before to another notice
                 let sql = "INSERT INTO announcement (number, time, title, body, stored_at) VALUES (?1, ?2, ?3, ?4, ?5)
-                           ON CONFLICT (number) DO NOTHING";
+                           ON CONFLICT (number) DO UPDATE SET time = excluded.time, title = excluded.title,
+                             body = excluded.body, stored_at = excluded.stored_at
+                           WHERE time <> excluded.time OR title <> excluded.title OR body <> excluded.body";
                 let number = signed(notice.number)?;
                 if ledger.execute(sql, params![number, notice.time, notice.title, notice.body, at])? > 0 {
                     new += 1;
@@ -186,6 +189,17 @@ impl Store {
                 move_cursor(ledger, ANNOUNCEMENTS, notice.number)?;
             }
             Ok(new)
+        })
+    }
+
+    /// Notices that came before `before` are no longer wanted.
+    pub fn forget_announcements(&self, before: i64, at: i64) -> Ticket<()> {
+        self.write("forget-announcements", move |ledger| {
+            let gone = ledger.execute("DELETE FROM announcement WHERE stored_at < ?1", [before])?;
+            if gone > 0 {
+                ledger.log(at, NODE, "announcements-forgotten", Of::Node, &gone.to_string())?;
+            }
+            Ok(())
         })
     }
 

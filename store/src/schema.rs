@@ -11,8 +11,15 @@ use crate::Error;
 /// One step per entry, applied once and in order. New steps are new files; a step that was released is never edited.
 const STEPS: &[&str] = &[include_str!("../schema/0001.sql"), include_str!("../schema/0002.sql")];
 
+/// The schema after the last step.
+#[expect(clippy::cast_possible_wrap, reason = "a handful of steps")]
+pub(crate) const KNOWN: i64 = STEPS.len() as i64;
+
 /// Up to this size the whole database is checked at start; above, [`crate::Store::check`] does it when asked.
 const CHECKED_AT_START: u64 = 64 << 20;
+
+/// Up to this size a database of an older schema is copied before it is brought up to date, bytes.
+const COPIED_BEFORE: u64 = 256 << 20;
 
 /// The one connection that writes: made if need be, brought up to date, checked.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
@@ -35,9 +42,8 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     conn.set_prepared_statement_cache_capacity(160);
 
     let found: i64 = conn.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(wrap)?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(Error::Newer { found, known });
+    if found > KNOWN {
+        return Err(Error::Newer { found, known: KNOWN });
     }
     let size = std::fs::metadata(path).map_or(0, |m| m.len());
     if found > 0 && size <= CHECKED_AT_START {
@@ -46,30 +52,51 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
             return Err(Error::Damaged(verdict));
         }
     }
+    if found > 0 && found < KNOWN {
+        keep_older(path, found, size);
+    }
     migrate(&mut conn, found, STEPS).map_err(|e| Error::sqlite("migration", e))?;
     Ok(conn)
 }
 
-/// Applies what is missing, each step with its version in one transaction.
+/// Applies what is missing, all of it in one transaction: what fails leaves the database as the older program made it.
 fn migrate(conn: &mut Connection, found: i64, steps: &[&str]) -> rusqlite::Result<()> {
-    for (version, step) in (1_i64..).zip(steps).filter(|(version, _)| *version > found) {
-        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let missing: Vec<_> = (1_i64..).zip(steps).filter(|(version, _)| *version > found).collect();
+    let Some((last, _)) = missing.last() else { return Ok(()) };
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (_, step) in &missing {
         tx.execute_batch(step)?;
-        tx.pragma_update(None, "user_version", version)?;
-        tx.commit()?;
     }
-    Ok(())
+    tx.pragma_update(None, "user_version", last)?;
+    tx.commit()
+}
+
+/// A copy of a database of an older schema, for who must go back to the older program: `node.db.schema-N`. Only of a small
+/// one, since it costs as much room again, and only if there is none; the migration itself needs none.
+fn keep_older(path: &Path, found: i64, size: u64) {
+    let mut name = path.file_name().map(std::ffi::OsStr::to_os_string).unwrap_or_default();
+    name.push(format!(".schema-{found}"));
+    let copy = path.with_file_name(name);
+    if size > COPIED_BEFORE || copy.exists() {
+        return;
+    }
+    if crate::copy::database(path, &copy, &mut |_, _| {}).is_err() {
+        let _ = std::fs::remove_file(&copy);
+    }
 }
 
 /// A connection that can only read.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
-    let wrap = |e| Error::sqlite("opening for reading", e);
+    connect_reader(path).map_err(|e| Error::sqlite("opening for reading", e))
+}
+
+pub(crate) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(wrap)?;
-    conn.busy_timeout(Duration::from_secs(10)).map_err(wrap)?;
-    conn.pragma_update(None, "query_only", true).map_err(wrap)?;
-    conn.pragma_update(None, "cache_size", -2000).map_err(wrap)?;
-    plan_once(&conn).map_err(wrap)?;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(Duration::from_secs(10))?;
+    conn.pragma_update(None, "query_only", true)?;
+    conn.pragma_update(None, "cache_size", -2000)?;
+    plan_once(&conn)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }
@@ -79,11 +106,15 @@ fn plan_once(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
+/// Which schema a database has.
+pub(crate) fn version(conn: &Connection) -> Result<i64, Error> {
+    Ok(conn.pragma_query_value(None, "user_version", |r| r.get(0))?)
+}
+
 /// Refuses a database of another schema than this program's.
 pub(crate) fn expect_current(conn: &Connection) -> Result<(), Error> {
-    let found: i64 = conn.pragma_query_value(None, "user_version", |r| r.get(0))?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if found == known { Ok(()) } else { Err(Error::Newer { found, known }) }
+    let found = version(conn)?;
+    if found == KNOWN { Ok(()) } else { Err(Error::Newer { found, known: KNOWN }) }
 }
 
 #[cfg(test)]

@@ -15,12 +15,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("revocation", &["durable", "envelope"]),
     ("wire", &[]),
     ("store", &["durable"]),
-    ("center", &["config", "durable", "envelope", "revocation", "wire"]),
-    ("node", &["card", "config", "di-format", "durable", "envelope", "revocation", "store", "wire"]),
+    // two binaries make and read the same kind of folder
+    ("backup", &[]),
+    ("center", &["backup", "config", "durable", "envelope", "revocation", "wire"]),
+    (
+        "node",
+        &["backup", "card", "config", "di-format", "durable", "envelope", "revocation", "store", "wire"],
+    ),
     ("fake-module", &[]),
     (
         "tests",
         &[
+            "backup",
             "card",
             "center",
             "config",

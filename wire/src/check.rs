@@ -3,7 +3,8 @@
 use crate::{
     Error, MAX_ADDRESSEES, MAX_DIRECTORY_CODES, MAX_OPEN_PARTS, MAX_PAGE, MAX_WATCH_SECONDS, Result,
     message::{
-        Addressee, Announcement, Challenge, DirectoryAnswer, PartHeader, Refusal, Reply, Request, Welcome,
+        Addressee, Announcement, Challenge, DirectoryAnswer, Offer, PartHeader, Refusal, Reply, Request,
+        Welcome,
     },
 };
 
@@ -29,6 +30,14 @@ pub(crate) fn request(request: &Request) -> Result<()> {
             demand((1..=MAX_DIRECTORY_CODES).contains(&codes.len()), "directory.codes")?;
             demand(codes.iter().all(|code| is_code(code)), "directory.codes")
         }
+        Request::Answered { since, limit, .. } => {
+            demand(is_time(*since), "answered.since")?;
+            page(*limit, "answered.limit")
+        }
+        Request::Submitted { since, limit, .. } => {
+            demand(is_time(*since), "submitted.since")?;
+            page(*limit, "submitted.limit")
+        }
         Request::OpenList { parts } => demand(parts.len() <= MAX_OPEN_PARTS, "open-list.parts"),
     }
 }
@@ -49,10 +58,17 @@ pub(crate) fn reply(reply: &Reply) -> Result<()> {
         Reply::Accepted { receipt } => demand(!receipt.is_empty(), "accepted.receipt"),
         Reply::Offers { offers } => {
             demand(offers.len() <= usize::from(MAX_PAGE), "offers")?;
-            offers.iter().try_for_each(|offer| {
-                part(&offer.header)?;
-                demand(is_time(offer.accepted), "offer.accepted")?;
-                demand(offer.header.addressees.len() == 1, "offer.addressees")
+            offers.iter().try_for_each(an_offer)
+        }
+        Reply::Answered { lines } => {
+            demand(lines.len() <= usize::from(MAX_PAGE), "answered.lines")?;
+            lines.iter().try_for_each(|line| an_offer(&line.offer))
+        }
+        Reply::Submitted { parts } => {
+            demand(parts.len() <= usize::from(MAX_PAGE), "submitted.parts")?;
+            parts.iter().try_for_each(|submitted| {
+                part(&submitted.header)?;
+                demand(is_time(submitted.accepted), "submitted.accepted")
             })
         }
         Reply::Outcomes { outcomes } => {
@@ -74,6 +90,12 @@ pub(crate) fn reply(reply: &Reply) -> Result<()> {
         Reply::Missing { parts } => demand(parts.len() <= MAX_OPEN_PARTS, "missing.parts"),
         Reply::Refused(refused) => refusal(refused),
     }
+}
+
+fn an_offer(offer: &Offer) -> Result<()> {
+    part(&offer.header)?;
+    demand(is_time(offer.accepted), "offer.accepted")?;
+    demand(offer.header.addressees.len() == 1, "offer.addressees")
 }
 
 fn part(header: &PartHeader) -> Result<()> {

@@ -18,16 +18,20 @@ pub enum Version {
     /// 2026: the first.
     #[n(1)]
     V1,
+    /// A node that was restored from a backup asks what it answered and submitted since.
+    #[n(2)]
+    V2,
 }
 
 impl Version {
     /// The newest that this program speaks.
-    pub const NEWEST: Self = Self::V1;
+    pub const NEWEST: Self = Self::V2;
 
     /// As it travels.
     pub fn number(self) -> u16 {
         match self {
             Self::V1 => 1,
+            Self::V2 => 2,
         }
     }
 }
@@ -37,6 +41,7 @@ fn newest_spoken<Ctx>(d: &mut Decoder<'_>, _: &mut Ctx) -> Result<Version, decod
     let at = d.position();
     match d.u32()? {
         0 => Err(decode::Error::message("no version has the number 0").at(at)),
+        1 => Ok(Version::V1),
         _ => Ok(Version::NEWEST),
     }
 }
@@ -216,6 +221,32 @@ pub enum Request {
         #[n(0)]
         parts: Vec<OpenPart>,
     },
+    /// Mailbox lines that the caller reported at or after `since`: what a restored node has forgotten (protocol §4.10).
+    #[n(11)]
+    Answered {
+        /// Center's time, Unix milliseconds.
+        #[n(0)]
+        since: i64,
+        /// Sequence number of the last line of the page before, 0 for the first.
+        #[n(1)]
+        after: u64,
+        /// At most so many.
+        #[n(2)]
+        limit: u16,
+    },
+    /// Parts that the center accepted from the caller at or after `since` (protocol §4.10).
+    #[n(12)]
+    Submitted {
+        /// Center's time, Unix milliseconds.
+        #[n(0)]
+        since: i64,
+        /// Number of the last part of the page before, 0 for the first.
+        #[n(1)]
+        after: u64,
+        /// At most so many.
+        #[n(2)]
+        limit: u16,
+    },
 }
 
 /// First words of a node.
@@ -344,6 +375,20 @@ pub enum Reply {
     /// No.
     #[n(12)]
     Refused(#[n(0)] Refusal),
+    /// To `Answered`.
+    #[n(13)]
+    Answered {
+        /// In the order of their numbers.
+        #[n(0)]
+        lines: Vec<AnsweredLine>,
+    },
+    /// To `Submitted`.
+    #[n(14)]
+    Submitted {
+        /// In the order of their numbers.
+        #[n(0)]
+        parts: Vec<SubmittedPart>,
+    },
 }
 
 /// The center's half of the login.
@@ -416,6 +461,36 @@ pub struct Outcome {
     #[n(1)]
     #[cbor(with = "minicbor::bytes")]
     pub bundle: Vec<u8>,
+}
+
+/// A mailbox line that was reported.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AnsweredLine {
+    /// The line as it was offered; its bytes can be fetched while the center keeps them.
+    #[n(0)]
+    pub offer: Offer,
+    /// DER `Receipt` that settled it, as it was reported; absent where the center no longer has it.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub bundle: Option<Vec<u8>>,
+}
+
+/// A part of the caller's that the center accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SubmittedPart {
+    /// Number at this center, growing.
+    #[n(0)]
+    pub number: u64,
+    /// As it was submitted.
+    #[n(1)]
+    pub header: PartHeader,
+    /// When the center accepted it.
+    #[n(2)]
+    pub accepted: i64,
+    /// The center's receipt (DER), as it was given.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    pub receipt: Vec<u8>,
 }
 
 /// How a mailbox stands.

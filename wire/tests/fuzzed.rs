@@ -20,9 +20,10 @@ fn unhex(text: &str) -> Vec<u8> {
 
 /// The second line of every vector, which is the message.
 fn vectors() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/v1");
-    let mut all: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
+    let mut all: Vec<_> = ["v1", "v2"]
+        .iter()
+        .flat_map(|version| std::fs::read_dir(folder.join(version)).unwrap())
         .map(|entry| entry.unwrap().path())
         .map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();

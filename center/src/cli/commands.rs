@@ -176,6 +176,87 @@ pub(super) fn status(config: &CenterConfig, json: bool) -> Result<()> {
     Ok(())
 }
 
+/// `backup`.
+pub(super) fn backup(config: &CenterConfig, dest: &Path, previous: Option<&Path>) -> Result<()> {
+    let mut shown = Shown::new();
+    let made = crate::backup::make(config, dest, previous, crate::now(), &mut |bytes| shown.tell(bytes));
+    shown.end();
+    let manifest = made?;
+    print(&format!("✓ 已備份：{}", dest.display()));
+    describe(&manifest);
+    print("不含：金鑰、憑證與通行碼，以及未完成的上傳。請另外保管金鑰與設定檔。");
+    Ok(())
+}
+
+/// `restore --check`.
+pub(super) fn check_backup(dir: &Path) -> Result<()> {
+    let mut shown = Shown::new();
+    let checked = crate::backup::check(dir, &mut |bytes| shown.tell(bytes));
+    shown.end();
+    let found = checked?;
+    print(&format!("✓ 備份完好：{}", dir.display()));
+    describe(found.manifest());
+    Ok(())
+}
+
+/// `restore`.
+pub(super) fn restore(config: &CenterConfig, dir: &Path) -> Result<()> {
+    let mut shown = Shown::new();
+    let restored = crate::backup::check(dir, &mut |bytes| shown.tell(bytes)).and_then(|found| {
+        Ok((crate::backup::restore(config, &found, &mut |bytes| shown.tell(bytes))?, found))
+    });
+    shown.end();
+    let (epoch, found) = restored?;
+    print(&format!("✓ 已還原：{}", config.data.display()));
+    describe(found.manifest());
+    print(&format!(
+        "新的紀元是 {}。各節點下次登入時會核對，補送備份裡沒有的公文。",
+        crate::session::hex(&epoch)
+    ));
+    print("備份之後新增的會員、登錄資料與公告不在其中，請重新加入。原來的交換中心絕不可再啟動。");
+    Ok(())
+}
+
+fn describe(manifest: &::backup::Manifest) {
+    let at = manifest.created.div_euclid(1000);
+    print(&format!(
+        "  交換中心 {}，Unix 時間 {at} 的狀態；{} 個檔案，{} 位元組",
+        manifest.code,
+        manifest.files.len(),
+        manifest.bytes()
+    ));
+    if let Some(first) = manifest.missing.first() {
+        print(&format!("  注意：有 {} 個密文檔當時就不在，例如 {first}", manifest.missing.len()));
+    }
+}
+
+/// What is being done, on a terminal only, a few times a second.
+struct Shown {
+    on: bool,
+    last: Option<std::time::Instant>,
+}
+
+impl Shown {
+    fn new() -> Self {
+        Self { on: std::io::IsTerminal::is_terminal(&std::io::stderr()), last: None }
+    }
+
+    fn tell(&mut self, bytes: u64) {
+        use std::io::Write as _;
+        if self.on && self.last.is_none_or(|last| last.elapsed() > std::time::Duration::from_millis(200)) {
+            self.last = Some(std::time::Instant::now());
+            let _ = write!(std::io::stderr(), "\r\x1b[K{} MB", bytes / 1_000_000);
+        }
+    }
+
+    fn end(&self) {
+        use std::io::Write as _;
+        if self.on && self.last.is_some() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
 /// `restore-epoch`.
 pub(super) fn restore_epoch(config: &CenterConfig) -> Result<()> {
     let epoch = Registry::open(config)?.restore_epoch()?;

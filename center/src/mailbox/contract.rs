@@ -138,7 +138,7 @@ pub(crate) fn submits_once(mailbox: &dyn Mailbox) {
     let content = upload.finish().unwrap();
     assert!(matches!(mailbox.submit(part(&large, content)).unwrap(), Submitted::Before(_)));
     assert_eq!(bytes(mailbox, B, seqs(mailbox, B, 0)[0]).unwrap(), b"small");
-    mailbox.tidy(2000, 0, 0).unwrap();
+    mailbox.tidy(2000, 0, None, 0).unwrap();
     assert_eq!(mailbox.remove_orphans().unwrap(), 0);
     // nor does what was uploaded of a longer sealing before a short one was accepted
     let mut longer = header(3, &body, &[B]);
@@ -194,8 +194,8 @@ pub(crate) fn forgets(mailbox: &dyn Mailbox) {
     let mut upload = mailbox.upload(A, &header, 1000).unwrap();
     upload.write(&body[..70_000]).unwrap();
     upload.suspend().unwrap();
-    assert_eq!(mailbox.tidy(1000, 0, 0).unwrap(), Tidied::default());
-    assert_eq!(mailbox.tidy(1001, 0, 0).unwrap(), Tidied { uploads: 1, bodies: 0 });
+    assert_eq!(mailbox.tidy(1000, 0, None, 0).unwrap(), Tidied::default());
+    assert_eq!(mailbox.tidy(1001, 0, None, 0).unwrap(), Tidied { uploads: 1, ..Tidied::default() });
     assert!(matches!(upload.write(b"x"), Err(Error::TakenOver)));
     assert_eq!(mailbox.upload(A, &header, 1000).unwrap().offset(), 0);
 
@@ -203,15 +203,51 @@ pub(crate) fn forgets(mailbox: &dyn Mailbox) {
     let large = put(mailbox, 10, &body, &[C]);
     mailbox.report(verdict(&small, B, 1, 1)).unwrap();
     mailbox.report(verdict(&large, C, 1, 2)).unwrap();
-    let tidied = mailbox.tidy(0, 5001, 9000).unwrap();
-    assert_eq!(tidied, Tidied { uploads: 0, bodies: 1 }, "the small one still waits for C");
+    let tidied = mailbox.tidy(0, 5001, None, 9000).unwrap();
+    assert_eq!(tidied, Tidied { bodies: 1, ..Tidied::default() }, "the small one still waits for C");
     let waiting = seqs(mailbox, C, 0);
     assert_eq!(bytes(mailbox, C, waiting[0]).unwrap(), b"small");
     assert_eq!(bytes(mailbox, C, waiting[0] + 1), None, "gone");
     mailbox.report(verdict(&small, C, 1, 3)).unwrap();
-    assert_eq!(mailbox.tidy(0, 5001, 9000).unwrap().bodies, 1);
+    assert_eq!(mailbox.tidy(0, 5001, None, 9000).unwrap().bodies, 1);
     assert_eq!(mailbox.remove_orphans().unwrap(), 0);
     assert!(mailbox.held(A, &large.key).unwrap().is_some());
+    // records go only where somebody says so, and only long after the bytes
+    assert_eq!(mailbox.tidy(0, 5001, Some(9000), 9500).unwrap(), Tidied::default());
+    assert_eq!(mailbox.tidy(0, 5001, Some(9001), 9500).unwrap().records, 2);
+    assert!(mailbox.held(A, &large.key).unwrap().is_none());
+    assert!(mailbox.outcomes(A, 0, 100, usize::MAX).unwrap().is_empty());
+}
+
+/// What a restored node asks: the lines that it answered with their first receipts, the parts that it submitted.
+pub(crate) fn recalls(mailbox: &dyn Mailbox) {
+    let one = put(mailbox, 1, b"one", &[B, C, UNIT]);
+    put(mailbox, 2, b"two", &[B]);
+    mailbox.report(verdict(&one, B, 1, 1)).unwrap();
+    mailbox.report(Report { at: 6000, ..verdict(&one, B, 2, 2) }).unwrap();
+    mailbox.report(Report { at: 7000, ..verdict(&one, UNIT, 2, 3) }).unwrap();
+    let answered = |since, after, limit| mailbox.answered(B, since, after, limit, usize::MAX).unwrap();
+    let lines = answered(0, 0, 100);
+    assert_eq!(lines.len(), 2, "its own and its unit's; not C's, not the one that waits");
+    assert_eq!(lines[0].bundle, Some(vec![1; 10]), "the first receipt, not the contradicting one");
+    assert_eq!(lines[0].line.header.addressees, [Addressee { code: B.into(), attachments: true }]);
+    assert_eq!(lines[1].line.header.addressees[0].code, UNIT);
+    assert_eq!(bytes(mailbox, B, lines[0].line.seq).unwrap(), b"one", "it can be fetched again");
+    assert_eq!(answered(5000, 0, 100).len(), 2);
+    assert_eq!(answered(5001, 0, 100).len(), 1);
+    assert_eq!(answered(0, 0, 1), lines[..1]);
+    assert_eq!(answered(0, lines[0].line.seq, 1), lines[1..]);
+    assert_eq!(mailbox.answered(B, 0, 0, 100, 1).unwrap().len(), 1, "at least one, however large");
+    assert!(mailbox.answered(C, 0, 0, 100, usize::MAX).unwrap().is_empty());
+
+    let submitted = |since, after| mailbox.submitted(A, since, after, 100, usize::MAX).unwrap();
+    let parts = submitted(0, 0);
+    assert_eq!(parts.len(), 2);
+    assert_eq!(parts[0].header, one, "all its addressees in their order");
+    assert_eq!((parts[0].accepted, parts[0].receipt.as_slice()), (1000, &[1, 2, 3][..]));
+    assert_eq!(submitted(0, parts[0].number), parts[1..]);
+    assert!(submitted(1001, 0).is_empty());
+    assert!(mailbox.submitted(B, 0, 0, 100, usize::MAX).unwrap().is_empty());
 }
 
 /// A report settles its lines once; repeats change nothing; contradictions are forwarded; foreign lines are refused whole.
@@ -346,6 +382,11 @@ mod sqlite {
     fn resumes() {
         on_a_new_file(super::resumes);
     }
+    #[test]
+    fn recalls() {
+        on_a_new_file(super::recalls);
+    }
+
     #[test]
     fn forgets() {
         on_a_new_file(super::forgets);

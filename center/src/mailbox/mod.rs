@@ -6,13 +6,14 @@
 #[cfg(test)]
 pub(crate) mod contract;
 pub(crate) mod files;
+mod recall;
 mod report;
 pub mod sqlite;
 mod tidy;
 mod tips;
 
 use crate::error::Result;
-use wire::message::{Announcement, Digest, OpenPart, Outcome, PartHeader, PartKey};
+use wire::message::{Announcement, Digest, OpenPart, Outcome, PartHeader, PartKey, SubmittedPart};
 
 /// Bodies up to this size are kept in the database, larger ones as files, bytes.
 pub const INLINE: u64 = 64 * 1024;
@@ -47,6 +48,26 @@ pub trait Mailbox: Send + Sync + 'static {
     fn report(&self, report: Report) -> Result<Reported>;
     /// Bundles for a sender above `after`, at most `limit` of them and about `bytes` in all.
     fn outcomes(&self, member: &str, after: u64, limit: u16, bytes: usize) -> Result<Vec<Outcome>>;
+    /// Lines of a member with a verdict that was reported at or after `since`, by number above `after`, at most `limit`
+    /// of them and about `bytes` in all, each with the bundle that settled it.
+    fn answered(
+        &self,
+        member: &str,
+        since: i64,
+        after: u64,
+        limit: u16,
+        bytes: usize,
+    ) -> Result<Vec<Answered>>;
+    /// Parts accepted from a member at or after `since`, by number above `after`, at most `limit` of them and about
+    /// `bytes` in all.
+    fn submitted(
+        &self,
+        member: &str,
+        since: i64,
+        after: u64,
+        limit: u16,
+        bytes: usize,
+    ) -> Result<Vec<SubmittedPart>>;
     /// Which of these parts are not held with this manifest.
     fn missing(&self, member: &str, parts: &[OpenPart]) -> Result<Vec<PartKey>>;
 
@@ -59,8 +80,15 @@ pub trait Mailbox: Send + Sync + 'static {
     /// Announcements above `after`, at most `limit` of them and about `bytes` in all.
     fn announcements(&self, after: u64, limit: u16, bytes: usize) -> Result<Vec<Announcement>>;
 
-    /// Drops uploads that nobody continued since `uploads_before` and bodies of parts settled before `bodies_before`.
-    fn tidy(&self, uploads_before: i64, bodies_before: i64, now: i64) -> Result<Tidied>;
+    /// Drops uploads that nobody continued since `uploads_before`, bodies of parts settled before `bodies_before`, and
+    /// records of parts whose bytes went before `records_before`, if given.
+    fn tidy(
+        &self,
+        uploads_before: i64,
+        bodies_before: i64,
+        records_before: Option<i64>,
+        now: i64,
+    ) -> Result<Tidied>;
     /// Removes files that no row names. Only while nobody else works on the same folder.
     fn remove_orphans(&self) -> Result<u64>;
     /// A number that changes when another process has written.
@@ -147,6 +175,15 @@ pub struct Waiting {
     pub accepted: i64,
     /// The center's receipt over all lines of the part (DER).
     pub receipt: Vec<u8>,
+}
+
+/// A line with a verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// As it was offered.
+    pub line: Waiting,
+    /// The bundle that settled it, if it is kept.
+    pub bundle: Option<Vec<u8>>,
 }
 
 /// What there is of a line's bytes.
@@ -261,6 +298,8 @@ pub struct Tidied {
     pub uploads: u64,
     /// Bodies.
     pub bodies: u64,
+    /// Records of parts, with lines and receipts.
+    pub records: u64,
 }
 
 /// Counts for people.

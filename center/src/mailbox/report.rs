@@ -46,7 +46,10 @@ pub(super) fn keep(c: &Connection, report: &Report) -> Result<(Reported, Option<
         match found.verdict {
             // said after a confirmation; it is forwarded and moves nothing
             _ if line.verdict == NOTICE => {}
-            None => settle(c, &found, line.verdict, report.at).map_err(Error::database("settling a line"))?,
+            None => {
+                let settled = settle(c, &found, line.verdict, report.at, outcome);
+                settled.map_err(Error::database("settling a line"))?;
+            }
             Some(verdict) if verdict == i64::from(line.verdict) || found.other => {}
             Some(_) => contradictions.push(line.document),
         }
@@ -107,10 +110,12 @@ fn find(
     run().map_err(Error::database("looking for a mailbox line"))
 }
 
-fn settle(c: &Connection, found: &Found, verdict: u8, at: i64) -> rusqlite::Result<()> {
+fn settle(c: &Connection, found: &Found, verdict: u8, at: i64, outcome: i64) -> rusqlite::Result<()> {
     let changed = c
-        .prepare_cached("UPDATE line SET verdict = ?2, settled = ?3 WHERE seq = ?1 AND verdict IS NULL")?
-        .execute(params![found.seq, verdict, at])?;
+        .prepare_cached(
+            "UPDATE line SET verdict = ?2, settled = ?3, outcome = ?4 WHERE seq = ?1 AND verdict IS NULL",
+        )?
+        .execute(params![found.seq, verdict, at, outcome])?;
     if changed == 1 {
         c.prepare_cached(
             "UPDATE part SET open = open - 1, settled = CASE WHEN open = 1 THEN ?2 END WHERE id = ?1",

@@ -3,15 +3,17 @@
 use super::files::Files;
 use super::tips::{Tip, Tips};
 use super::{
-    Content, Counts, Cursors, Fetched, Held, INLINE, Mailbox, NewPart, News, Report, Reported, Source,
-    Submitted, Tidied, Upload, Used, Waiting, report, tidy,
+    Answered, Content, Counts, Cursors, Fetched, Held, INLINE, Mailbox, NewPart, News, Report, Reported,
+    Source, Submitted, Tidied, Upload, Used, Waiting, recall, report, tidy,
 };
 use crate::database::Database;
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
 use std::sync::Arc;
-use wire::message::{Addressee, Announcement, Digest, OpenPart, Outcome, PartHeader, PartKey, Priority};
+use wire::message::{
+    Addressee, Announcement, Digest, OpenPart, Outcome, PartHeader, PartKey, Priority, SubmittedPart,
+};
 
 /// Receipts that are read for one page of offers, bytes: each is that of a whole part, with up to a thousand lines.
 pub(super) const RECEIPTS: usize = 8 * 1024 * 1024;
@@ -229,6 +231,28 @@ impl Mailbox for SqliteMailbox {
         })
     }
 
+    fn answered(
+        &self,
+        member: &str,
+        since: i64,
+        after: u64,
+        limit: u16,
+        bytes: usize,
+    ) -> Result<Vec<Answered>> {
+        self.database.read(|c| recall::answered(c, member, since, after, limit, bytes))
+    }
+
+    fn submitted(
+        &self,
+        member: &str,
+        since: i64,
+        after: u64,
+        limit: u16,
+        bytes: usize,
+    ) -> Result<Vec<SubmittedPart>> {
+        self.database.read(|c| recall::submitted(c, member, since, after, limit, bytes))
+    }
+
     fn missing(&self, member: &str, parts: &[OpenPart]) -> Result<Vec<PartKey>> {
         self.database.snapshot(|c| {
             let mut out = Vec::new();
@@ -309,8 +333,18 @@ impl Mailbox for SqliteMailbox {
         })
     }
 
-    fn tidy(&self, uploads_before: i64, bodies_before: i64, now: i64) -> Result<Tidied> {
-        tidy::tidy(&self.database, &self.files, uploads_before, bodies_before, now)
+    fn tidy(
+        &self,
+        uploads_before: i64,
+        bodies_before: i64,
+        records_before: Option<i64>,
+        now: i64,
+    ) -> Result<Tidied> {
+        let mut tidied = tidy::tidy(&self.database, &self.files, uploads_before, bodies_before, now)?;
+        if let Some(before) = records_before {
+            tidied.records = tidy::records(&self.database, before)?;
+        }
+        Ok(tidied)
     }
 
     fn remove_orphans(&self) -> Result<u64> {
@@ -452,7 +486,7 @@ fn setting(c: &Connection, name: &str) -> Result<Option<Vec<u8>>> {
         .map_err(Error::database("reading a setting"))
 }
 
-fn waiting(r: &Row<'_>) -> rusqlite::Result<Waiting> {
+pub(super) fn waiting(r: &Row<'_>) -> rusqlite::Result<Waiting> {
     Ok(Waiting {
         seq: unsigned(r.get(0)?),
         accepted: r.get(3)?,
@@ -486,7 +520,7 @@ pub(crate) fn one<T: rusqlite::types::FromSql>(
 
 /// At most `limit` rows, up to, and if need be one past, the one that says stop. A LIMIT that is bound to a value would
 /// have SQLite compile the statement anew each time.
-fn collect<T>(
+pub(super) fn collect<T>(
     c: &Connection,
     sql: &str,
     values: impl rusqlite::Params,

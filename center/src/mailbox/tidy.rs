@@ -64,7 +64,40 @@ fn batch(
     })?;
     uploads.iter().try_for_each(|name| files.remove_upload(name))?;
     bodies.iter().try_for_each(|name| files.remove_body(name))?;
-    Ok(Tidied { uploads: uploads.len() as u64, bodies: (bodies.len() + small) as u64 })
+    Ok(Tidied { uploads: uploads.len() as u64, bodies: (bodies.len() + small) as u64, records: 0 })
+}
+
+/// Drops records of parts whose bytes went before `before`, their lines, and the outcomes of that time. A part that is
+/// submitted once more after that gets a line anew; its receiver has it and answers with its first receipt.
+pub(super) fn records(database: &Database, before: i64) -> Result<u64> {
+    let mut all = 0;
+    loop {
+        let some = database.write(move |c| {
+            let run = || -> rusqlite::Result<usize> {
+                c.prepare_cached(
+                    "DELETE FROM line WHERE part IN (SELECT id FROM part WHERE gone < ?1 ORDER BY id LIMIT ?2)",
+                )?
+                .execute(params![before, signed(BATCH)])?;
+                let parts = c
+                    .prepare_cached(
+                        "DELETE FROM part WHERE id IN (SELECT id FROM part WHERE gone < ?1 ORDER BY id LIMIT ?2)",
+                    )?
+                    .execute(params![before, signed(BATCH)])?;
+                let outcomes = c
+                    .prepare_cached(
+                        "DELETE FROM outcome WHERE seq IN
+                         (SELECT seq FROM outcome ORDER BY seq LIMIT ?2) AND reported < ?1",
+                    )?
+                    .execute(params![before, signed(BATCH)])?;
+                Ok(parts.max(outcomes))
+            };
+            run().map_err(Error::database("dropping old records"))
+        })?;
+        all += some as u64;
+        if (some as u64) < BATCH {
+            return Ok(all);
+        }
+    }
 }
 
 /// Files that no row names: a crash came between file and row, or between row and removal.
@@ -118,7 +151,12 @@ mod tests {
                               length, accepted, receipt, file, open, settled)
             SELECT 'A', 'A', CAST(i AS BLOB), 0, 0, 0, 0, x'', x'', x'', 1, 1, x'', printf('%032d', i), 0, 5 FROM n";
         database.write(move |c| c.execute_batch(fill).map_err(Error::database("testing"))).unwrap();
-        assert_eq!(tidy(&database, &files, 0, 6, 7).unwrap(), Tidied { uploads: 0, bodies: 1300 });
+        assert_eq!(
+            tidy(&database, &files, 0, 6, 7).unwrap(),
+            Tidied { uploads: 0, bodies: 1300, records: 0 }
+        );
+        assert_eq!(records(&database, 7).unwrap(), 0, "they went at 7");
+        assert_eq!(records(&database, 8).unwrap(), 1300);
         assert_eq!(tidy(&database, &files, 0, 6, 8).unwrap(), Tidied::default());
     }
 }

@@ -10,6 +10,9 @@ use crate::telemetry::hex;
 /// Label: what the center served is not what it offered.
 pub const MISMATCH: &str = "sealed-mismatch";
 
+/// Label: offered before the center was restored, and not again since.
+pub const OLD_OFFER: &str = "offer-outdated";
+
 /// What offers brought.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Heard {
@@ -63,7 +66,17 @@ pub async fn offers(tools: &Tools) -> Step<Heard> {
     }
 }
 
-fn row(offer: wire::message::Offer) -> Offer {
+/// Since the center was restored its numbers mean something else, until the document is offered again.
+fn still_offered(tools: &Tools, row: &InboundRow) -> Step<()> {
+    match tools.link.state().borrow().up() {
+        Some(up) if up.welcome.epoch != row.epoch => {
+            Err(Outcome::Fault(Fault::retry(OLD_OFFER, format!("line {}", row.offer.seq))))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn row(offer: wire::message::Offer) -> Offer {
     let header = offer.header;
     let (recipient, attachments) =
         header.addressees.into_iter().next().map_or_else(Default::default, |a| (a.code, a.attachments));
@@ -80,13 +93,17 @@ fn row(offer: wire::message::Offer) -> Offer {
         signature: header.signature,
         sealed: header.sealed,
         length: header.length,
-        priority: match header.priority {
-            wire::message::Priority::Normal => Priority::Normal,
-            wire::message::Priority::Fast => Priority::Fast,
-            wire::message::Priority::Fastest => Priority::Fastest,
-        },
+        priority: priority(header.priority),
         accepted_at: offer.accepted,
         receipt: offer.receipt,
+    }
+}
+
+pub(super) const fn priority(p: wire::message::Priority) -> Priority {
+    match p {
+        wire::message::Priority::Normal => Priority::Normal,
+        wire::message::Priority::Fast => Priority::Fast,
+        wire::message::Priority::Fastest => Priority::Fastest,
     }
 }
 
@@ -104,6 +121,7 @@ pub(crate) const SMALL: u64 = wire::EAGER_LIMIT;
 /// # Errors
 /// As [`fetch`].
 pub async fn fetch_small(tools: &Tools, row: &InboundRow) -> Step<Vec<u8>> {
+    still_offered(tools, row)?;
     let length = row.offer.length;
     let mut sealed = Vec::with_capacity(usize::try_from(length.min(SMALL)).unwrap_or_default());
     tools.link.fetch(row.offer.seq, 0, length, &mut sealed).await.map_err(|e| link_trouble(&e))?;
@@ -134,8 +152,10 @@ pub async fn keep_small(tools: &Tools, row: &InboundRow, sealed: Vec<u8>) -> Ste
 /// Gets the sealed bytes, going on where an earlier try stopped. Returns the name in the spool.
 ///
 /// # Errors
-/// Waits for the link; [`MISMATCH`] where the bytes are others than offered (all of it is fetched again).
+/// Waits for the link; [`MISMATCH`] where the bytes are others than offered (all of it is fetched again);
+/// [`OLD_OFFER`].
 pub async fn fetch(tools: &Tools, row: &InboundRow) -> Step<String> {
+    still_offered(tools, row)?;
     let name = spool_name(row);
     let spool = tools.store.spool().clone();
     let (mut draft, mut offset) = spool.resume(&name).map_err(|e| store_trouble(&e))?;

@@ -79,6 +79,14 @@ pub async fn open(tools: &Tools, id: i64, sealed: Sealed, heard: &mut Heard) -> 
         }
         return Err(outcome);
     }
+    let staged = if confirmed_before(&row) && tools.store.inbox_kept().map_err(|e| store_trouble(&e))? {
+        // It lies, or lay, in this delivery folder already.
+        let work =
+            move |tools: &Tools| archive::unstage(&tools.config, staged).map_err(|e| archive_trouble(&e));
+        tools.blocking(work).await?
+    } else {
+        staged
+    };
     Ok(Archiving {
         id,
         staged: staged.staged,
@@ -90,6 +98,11 @@ pub async fn open(tools: &Tools, id: i64, sealed: Sealed, heard: &mut Heard) -> 
         files: verified.files.iter().map(stored).collect(),
         warnings: unit.warnings,
     })
+}
+
+/// Whether we confirmed it before a restore: only then is there a receipt before it is archived.
+const fn confirmed_before(row: &InboundRow) -> bool {
+    row.receipt.is_some()
 }
 
 /// The certificate that the sender signs with, by the directory as it stood at `at`: the unit's entry, or its
@@ -257,7 +270,13 @@ fn stage(
 ) -> Step<Staged> {
     container.sync().map_err(|e| store_trouble(&e))?;
     let path: PathBuf = container.path().to_owned();
-    let arrived = Arrived { row, about, container: &path, files, warnings };
+    // The archive may have outlived the database: then it has this very container.
+    let kept = if confirmed_before(row) {
+        archive::kept_before(&tools.config, row, &path).map_err(|e| archive_trouble(&e))?
+    } else {
+        None
+    };
+    let arrived = Arrived { row, about, container: &path, files, warnings, kept };
     // The container is moved away by rename; the draft then has nothing left to remove.
     archive::stage(&tools.config, &arrived, tools.now()).map_err(|e| archive_trouble(&e))
 }

@@ -119,7 +119,7 @@ fn judge(tools: &Tools, bundle: &[u8]) -> Judged {
 }
 
 /// Judged now; a certificate that has ended since is judged at the time of the receipt.
-fn verify(tools: &Tools, receipt: &Receipt) -> Step<VerifiedReceipt> {
+pub(super) fn verify(tools: &Tools, receipt: &Receipt) -> Step<VerifiedReceipt> {
     let now = tools.now();
     let anchors = &tools.parts.anchors;
     match receipt.verify(Kind::Receiver, anchors, now) {
@@ -152,6 +152,9 @@ fn one_line(tools: &Tools, verified: &VerifiedReceipt, line: &ReceiptLine) -> St
     let round = u16::try_from(line.round).map_err(|_| invalid("no such round"))?;
     let sent = tools.store.sealed_to(line.document, &line.recipient, round).map_err(|e| store_trouble(&e))?;
     let sent = sent.ok_or_else(|| invalid("no such document, recipient or round"))?;
+    if sent.certificate == [0; 32] {
+        return Err(invalid("sent before a restore, to a recipient that the directory no longer knew"));
+    }
     let sealed_to = directory::kept(tools, &sent.certificate)?;
     verified.signed_by_organisation_of(&sealed_to).map_err(|e| invalid(e.to_string()))?;
     let expected = ReceiptLine {

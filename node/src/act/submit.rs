@@ -53,9 +53,13 @@ const fn priority(p: store::state::Priority) -> Priority {
 /// Waits for the link; the center's refusals by their class, but those for the standing of addressees are tried
 /// again; [`RECEIPT_INVALID`].
 pub async fn submit(tools: &Tools, part: &PartRow) -> Step<Accepted> {
+    let gone = || Outcome::Gone { label: "spool-missing".into(), detail: part.file.clone() };
+    if part.file.is_empty() {
+        return Err(gone());
+    }
     let sealed = match tools.store.spool().open(&part.file) {
         Err(error) if error.label() == "spool-missing" => {
-            return Err(Outcome::Gone { label: error.label().into(), detail: part.file.clone() });
+            return Err(gone());
         }
         other => other.map_err(|e| store_trouble(&e))?,
     };

@@ -111,24 +111,40 @@ async fn note(tools: &Tools, id: store::DocumentId) -> Step<String> {
         .await
 }
 
-/// Removes content files that nobody needs any more.
+/// Removes content files that nobody needs any more, and what the settings say is kept long enough.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn sweep(tools: &Tools) -> Step<()> {
-    let keep = i64::try_from(tools.config.limits.keep_sealed.get().as_millis()).unwrap_or(i64::MAX);
-    let names = tools
-        .blocking(move |tools| {
-            let before = tools.now().saturating_sub(keep);
-            let names = tools.store.spool_expired(before, PAGE).map_err(|e| store_trouble(&e))?;
-            for name in &names {
-                tools.store.spool().remove(name).map_err(|e| store_trouble(&e))?;
-            }
-            Ok(names)
-        })
-        .await?;
-    if names.is_empty() {
-        return Ok(());
+    let keep = tools.config.limits.keep_sealed.as_millis();
+    loop {
+        let names = tools
+            .blocking(move |tools| {
+                let before = tools.now().saturating_sub(keep);
+                let names = tools.store.spool_expired(before, PAGE).map_err(|e| store_trouble(&e))?;
+                for name in &names {
+                    tools.store.spool().remove(name).map_err(|e| store_trouble(&e))?;
+                }
+                Ok(names)
+            })
+            .await?;
+        let many = names.len();
+        if many > 0 {
+            tools.store.spool_forgotten(names).await.map_err(|e| store_trouble(&e))?;
+        }
+        if many < PAGE as usize {
+            break;
+        }
     }
-    tools.store.spool_forgotten(names).await.map_err(|e| store_trouble(&e))
+    let keep = &tools.config.keep;
+    if let Some(keep) = keep.revocation {
+        let before = tools.now().saturating_sub(keep.as_millis());
+        let gone = tools.blocking(move |tools| Ok(tools.revocation.forget_kept(before))).await?;
+        tracing::info!(gone, "answers of the authorities that were kept long enough");
+    }
+    if let Some(keep) = keep.announcements {
+        let before = tools.now().saturating_sub(keep.as_millis());
+        tools.store.forget_announcements(before, tools.now()).await.map_err(|e| store_trouble(&e))?;
+    }
+    Ok(())
 }

@@ -9,10 +9,16 @@ use tokio::{
 };
 use wire::{
     EAGER_LIMIT, Exchange, Lane, MAX_DIRECTORY_CODES, MAX_OPEN_PARTS, MAX_PAGE,
-    message::{Announcement, DirectoryAnswer, Offer, OpenPart, Outcome, PartHeader, PartKey, Reply, Request},
+    message::{
+        Announcement, AnsweredLine, DirectoryAnswer, Offer, OpenPart, Outcome, PartHeader, PartKey, Reply,
+        Request, SubmittedPart,
+    },
 };
 
 use super::{Error, Link};
+
+/// Lines or parts that are recalled at a time.
+const RECALL: u16 = 200;
 
 /// Bodies below this have turns of their own, so that no large ones keep them waiting. Bytes.
 pub(super) const SMALL: u64 = 1_000_000;
@@ -181,6 +187,33 @@ impl Link {
             }
         }
         Ok(missing)
+    }
+
+    /// Mailbox lines that we reported at or after `since` (the center's clock), with a number above `after`, in order.
+    ///
+    /// # Errors
+    /// As [`Link::submit`]; `malformed-request` from a center that speaks version 1 only.
+    pub async fn answered(&self, since: i64, after: u64) -> Result<Vec<AnsweredLine>, Error> {
+        match self.recall(&Request::Answered { since, after, limit: RECALL }).await? {
+            Reply::Answered { lines } => Ok(lines),
+            _ => Err(wire::Error::Unexpected("answered").into()),
+        }
+    }
+
+    /// Parts that the center accepted from us at or after `since` (its clock), with a number above `after`, in order.
+    ///
+    /// # Errors
+    /// As [`Link::answered`].
+    pub async fn submitted(&self, since: i64, after: u64) -> Result<Vec<SubmittedPart>, Error> {
+        match self.recall(&Request::Submitted { since, after, limit: RECALL }).await? {
+            Reply::Submitted { parts } => Ok(parts),
+            _ => Err(wire::Error::Unexpected("submitted").into()),
+        }
+    }
+
+    /// Asked after a restore only: without points.
+    async fn recall(&self, request: &Request) -> Result<Reply, Error> {
+        Ok(self.connection()?.ask(Lane::Work, request, self.inner.progress).await?)
     }
 
     /// `name` is what it is called at the points of `durable`.

@@ -185,6 +185,7 @@ async fn pump(tools: &Tools, kind: Kind) -> Step<Dirty> {
         Kind::OpenList => upkeep::open_list(tools).await.map(|()| Dirty { parts: true, ..none }),
         Kind::Sweep => upkeep::sweep(tools).await.map(|()| none),
         Kind::Own => act::directory::check_own(tools).await.map(|()| none),
+        Kind::CatchUp => act::recall::catch_up(tools).await.map(|()| Dirty::ALL),
     }
 }
 
@@ -438,6 +439,9 @@ async fn archived(
     row.state = Inbound::Archived;
     tracing::info!(state = "archived", duplicate, "收文完成");
     // From here on a failure changes nothing for the sender: delivery is tried again by itself.
+    if row.staged.is_empty() {
+        return Ok(Dirty { answers: true, reports: true, ..Dirty::default() });
+    }
     let delivered = upkeep::deliver(tools, row.clone()).await;
     if let Err(outcome) = &delivered {
         tracing::warn!(?outcome, "the delivery is tried again");

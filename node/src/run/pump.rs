@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     Sweep,
     /// Our own directory entry.
     Own,
+    /// What a restored node has forgotten: once, before everything else, and not among [`Self::ALL`].
+    CatchUp,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
             Self::OpenList => 3,
             Self::Sweep => 4,
             Self::Own => 5,
+            Self::CatchUp => 6,
         }
     }
 
@@ -39,13 +42,13 @@ impl Kind {
         match self {
             Self::Offers | Self::Outcomes => 60_000,
             Self::Announcements => 600_000,
-            Self::OpenList | Self::Sweep | Self::Own => 86_400_000,
+            Self::OpenList | Self::Sweep | Self::Own | Self::CatchUp => 86_400_000,
         }
     }
 }
 
 /// After a failure.
-const AGAIN: i64 = 2_000;
+pub(crate) const AGAIN: i64 = 2_000;
 
 #[derive(Debug, Default)]
 struct Pump {

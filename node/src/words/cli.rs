@@ -79,6 +79,7 @@ mod tests {
     fn every_label_used_has_words() {
         let sources = [
             include_str!("../cli.rs"),
+            include_str!("../cli/backup.rs"),
             include_str!("../cli/calendar.rs"),
             include_str!("../cli/card.rs"),
             include_str!("../cli/client.rs"),

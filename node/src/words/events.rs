@@ -4,9 +4,12 @@
 const EVENTS: &[(&str, &str)] = &[
     // the node
     ("opened", "開啟資料庫"),
+    ("restored", "由備份還原，向交換中心補齊中"),
+    ("caught-up", "已向交換中心補齊"),
     ("epoch", "記錄交換中心的紀元"),
     ("epoch-changed", "交換中心曾還原，重新核對"),
     ("announcement", "收到公告"),
+    ("announcements-forgotten", "移除過期的公告"),
     ("outcome-invalid", "回條無法採信"),
     ("certificate-ends", "憑證到期提醒"),
     ("calendar-imported", "匯入辦公日曆"),
@@ -42,9 +45,12 @@ const EVENTS: &[(&str, &str)] = &[
     ("notice-settled", "通知已處理"),
     ("abandoned", "承辦人放棄"),
     ("noted", "寫出說明檔"),
+    ("recovered", "還原前已送出，由交換中心得知"),
+    ("part-conflict", "交換中心收到的與這裡的不同"),
     // receiving
     ("offered", "公文到達"),
     ("offered-again", "公文再次到達"),
+    ("recalled", "還原前已回覆，由交換中心得知"),
     ("replaced", "由重送的一份取代"),
     ("id-conflict", "同一識別碼但內容不同，不採用"),
     ("fetched", "下載完成"),

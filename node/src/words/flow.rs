@@ -132,6 +132,7 @@ pub(super) const WORDS: &[Words] = &[
     w("link-stopped", "服務正在停止", "等服務重新啟動"),
     // what arrives
     w("sealed-mismatch", "下載的內容與交換中心所列的不符", "程式會重新下載；若持續發生請通知交換中心"),
+    w("offer-outdated", "交換中心曾還原，這件公文還沒有再次到達", "不必處理；發文機關的節點補送後會自動下載"),
     w("transport-contradiction", "公文內容與交換中心所列的不符", "已退文；請對方重送"),
     w("wrong-sender", "公文的簽章者不是發文機關", "已退文；向發文機關查證後請其重送"),
     w("not-addressed-to-us", "公文的收文機關不是本機關", "已退文；請對方確認收文機關"),

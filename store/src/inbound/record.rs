@@ -233,7 +233,9 @@ impl Store {
     pub fn reopen(&self, id: i64, actor: &str, why: &str, at: i64) -> Ticket<()> {
         let (actor, why) = (actor.to_owned(), why.to_owned());
         self.write("reopen", move |ledger| {
-            let row = "SELECT file <> '', receipt IS NOT NULL, held FROM inbound WHERE id = ?1";
+            // one that was answered before a restore is answered already, and may be opened again all the same
+            let row = "SELECT file <> '', EXISTS (SELECT 1 FROM receipt WHERE id = inbound.receipt AND sent_at IS NULL),
+                         held FROM inbound WHERE id = ?1";
             let (file, answered, held): (bool, bool, bool) = ledger
                 .find(row, [id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
                 .ok_or(Error::NotFound("received document"))?;
@@ -316,22 +318,29 @@ fn archived(ledger: &mut Ledger, a: &Archiving, at: i64) -> Result<Option<i64>, 
     let duplicate_of: Option<i64> =
         if a.digest == [0; 32] { None } else { ledger.find(twin, params![a.id, a.digest], |r| r.get(0))? };
     describe(ledger, a.id, &a.about)?;
-    ledger.execute(
-        "UPDATE inbound SET staged = ?2, delivered = ?3, archive = ?4, digest = ?5, content_size = ?6,
+    let answered: Option<i64> = ledger
+        .find(
+            "UPDATE inbound SET staged = ?2, delivered = ?3, archive = ?4, digest = ?5, content_size = ?6,
            warnings = ?7, archived_at = ?8, duplicate_of = ?9, todo = 0, due = NULL, answer = 1
-         WHERE id = ?1",
-        params![
-            a.id,
-            a.staged,
-            a.delivered,
-            a.archive,
-            a.digest,
-            signed(a.size)?,
-            a.warnings,
-            at,
-            duplicate_of
-        ],
-    )?;
+         WHERE id = ?1 RETURNING receipt",
+            params![
+                a.id,
+                a.staged,
+                a.delivered,
+                a.archive,
+                a.digest,
+                signed(a.size)?,
+                a.warnings,
+                at,
+                duplicate_of
+            ],
+            |r| r.get(0),
+        )?
+        .flatten();
+    if let Some(receipt) = answered {
+        // confirmed before a restore: the first receipt counts, and goes out once more
+        ledger.execute("UPDATE receipt SET sent_at = NULL, label = '' WHERE id = ?1", [receipt])?;
+    }
     insert_files(ledger, "inbound_content", a.id, &a.files)?;
     ledger.log(at, NODE, "archived", Of::Inbound(a.id), &a.archive)?;
     if let Some(twin) = duplicate_of {
@@ -352,7 +361,7 @@ fn locate(ledger: &Ledger, id: i64) -> Result<Inbound, Error> {
 
 /// The one place where the state of a received document changes: a compare-and-set from where the operation starts.
 /// What troubled it before is over.
-fn advance(ledger: &Ledger, id: i64, from: &[Inbound], to: Inbound, at: i64) -> Result<(), Error> {
+pub(crate) fn advance(ledger: &Ledger, id: i64, from: &[Inbound], to: Inbound, at: i64) -> Result<(), Error> {
     let state = locate(ledger, id)?;
     if !from.contains(&state) || !state.may_become(to) {
         return Err(moved(state));
@@ -385,11 +394,16 @@ fn describe(ledger: &Ledger, id: i64, about: &About) -> Result<(), Error> {
 }
 
 /// The organisation of a mailbox code: its first ten characters.
-fn organisation(code: &str) -> &str {
+pub(crate) fn organisation(code: &str) -> &str {
     code.get(..10).unwrap_or(code)
 }
 
-fn offer_one(ledger: &mut Ledger, offer: &Offer, epoch: [u8; 16], at: i64) -> Result<Offered, Error> {
+pub(crate) fn offer_one(
+    ledger: &mut Ledger,
+    offer: &Offer,
+    epoch: [u8; 16],
+    at: i64,
+) -> Result<Offered, Error> {
     let sql = "SELECT id, state, seq, epoch, round, manifest, receipt FROM inbound
                WHERE document = ?1 AND organisation = ?2 AND recipient = ?3";
     let known =
@@ -464,6 +478,10 @@ fn offer_one(ledger: &mut Ledger, offer: &Offer, epoch: [u8; 16], at: i64) -> Re
                 [receipt, known.id],
             )?;
             ledger.log(at, NODE, "offered-again", of, &format!("receipt {receipt} will be sent again"))?;
+        } else if known.state == Inbound::Offered {
+            // under its new number it can be fetched
+            ledger
+                .execute("UPDATE inbound SET due = ?2 WHERE id = ?1 AND todo = 1", params![known.id, at])?;
         }
     }
     Ok(Offered::Known { id: known.id, state: known.state, receipt: known.receipt })

@@ -23,6 +23,11 @@ pub(crate) fn header() -> PartHeader {
     }
 }
 
+fn offer() -> Offer {
+    let header = PartHeader { addressees: header().addressees[..1].to_vec(), ..header() };
+    Offer { seq: 8, header, accepted: 1_795_000_000_001, receipt: vec![0x30, 0x00] }
+}
+
 pub(crate) fn requests() -> Vec<(&'static str, Request)> {
     vec![
         ("hello", Request::Hello(Hello { version: Version::V1, member: "XC00000001".into() })),
@@ -39,11 +44,12 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         ("directory", Request::Directory { codes: vec!["XC00000002".into(), "XC00000003UN00001".into()] }),
         ("announcements", Request::Announcements { after: 23, limit: 20 }),
         ("open-list", Request::OpenList { parts: vec![OpenPart { key: key(), manifest: [0xaa; 32] }] }),
+        ("answered", Request::Answered { since: 1_795_000_000_000, after: 0, limit: 100 }),
+        ("submitted", Request::Submitted { since: 1_795_000_000_000, after: 9, limit: 100 }),
     ]
 }
 
 pub(crate) fn replies() -> Vec<(&'static str, Reply)> {
-    let one = PartHeader { addressees: header().addressees[..1].to_vec(), ..header() };
     let refusal = wire::refusal::RECIPIENT_UNKNOWN.refuse("two of nine");
     vec![
         (
@@ -68,17 +74,7 @@ pub(crate) fn replies() -> Vec<(&'static str, Reply)> {
         ),
         ("go", Reply::Go { offset: 65_536 }),
         ("accepted", Reply::Accepted { receipt: vec![0x30, 0x00] }),
-        (
-            "offers",
-            Reply::Offers {
-                offers: vec![Offer {
-                    seq: 8,
-                    header: one,
-                    accepted: 1_795_000_000_001,
-                    receipt: vec![0x30, 0x00],
-                }],
-            },
-        ),
+        ("offers", Reply::Offers { offers: vec![offer()] }),
         ("news", Reply::News { offers: true, outcomes: false, announcements: false }),
         ("body", Reply::Body { length: 70_000, sealed: [0xcc; 32] }),
         ("reported", Reply::Reported),
@@ -108,6 +104,22 @@ pub(crate) fn replies() -> Vec<(&'static str, Reply)> {
             },
         ),
         ("missing", Reply::Missing { parts: vec![key()] }),
+        (
+            "answered",
+            Reply::Answered { lines: vec![AnsweredLine { offer: offer(), bundle: Some(vec![0x30, 0x00]) }] },
+        ),
+        ("answered-gone", Reply::Answered { lines: vec![AnsweredLine { offer: offer(), bundle: None }] }),
+        (
+            "submitted",
+            Reply::Submitted {
+                parts: vec![SubmittedPart {
+                    number: 9,
+                    header: header(),
+                    accepted: 1_795_000_000_001,
+                    receipt: vec![0x30, 0x00],
+                }],
+            },
+        ),
         (
             "refused",
             Reply::Refused(Refusal { codes: vec!["XC00000009".into(), "XC00000008".into()], ..refusal }),
@@ -168,6 +180,8 @@ pub(crate) fn any_request() -> impl Strategy<Value = Request> {
             .prop_map(|(statement, proof)| Request::Login(Login { statement, proof })),
         part_header(1..60).prop_map(|header| Request::Submit { eager: header.length <= 65_536, header }),
         page().prop_map(|(after, limit)| Request::Offers { after, limit }),
+        (time(), page()).prop_map(|(since, (after, limit))| Request::Answered { since, after, limit }),
+        (time(), page()).prop_map(|(since, (after, limit))| Request::Submitted { since, after, limit }),
         page().prop_map(|(after, limit)| Request::Outcomes { after, limit }),
         page().prop_map(|(after, limit)| Request::Announcements { after, limit }),
         (any::<[u64; 3]>(), 0..=wire::MAX_WATCH_SECONDS).prop_map(
@@ -188,8 +202,11 @@ pub(crate) fn any_request() -> impl Strategy<Value = Request> {
 }
 
 pub(crate) fn any_reply() -> impl Strategy<Value = Reply> {
-    let offer = (any::<u64>(), part_header(1..2), time(), blob())
-        .prop_map(|(seq, header, accepted, receipt)| Offer { seq, header, accepted, receipt });
+    let offer =
+        || {
+            (any::<u64>(), part_header(1..2), time(), blob())
+                .prop_map(|(seq, header, accepted, receipt)| Offer { seq, header, accepted, receipt })
+        };
     let standing = prop_oneof![Just(Standing::Active), Just(Standing::Suspended), Just(Standing::Unknown)];
     let answer = (code(), standing, option::of(blob())).prop_map(|(code, standing, entry)| DirectoryAnswer {
         code,
@@ -225,7 +242,21 @@ pub(crate) fn any_reply() -> impl Strategy<Value = Reply> {
         ),
         any::<u64>().prop_map(|offset| Reply::Go { offset }),
         blob().prop_map(|receipt| Reply::Accepted { receipt }),
-        vec(offer, 0..20).prop_map(|offers| Reply::Offers { offers }),
+        vec(offer(), 0..20).prop_map(|offers| Reply::Offers { offers }),
+        vec((offer(), option::of(blob())), 0..20).prop_map(|lines| Reply::Answered {
+            lines: lines.into_iter().map(|(offer, bundle)| AnsweredLine { offer, bundle }).collect()
+        }),
+        vec((any::<u64>(), part_header(1..5), time(), blob()), 0..20).prop_map(|parts| Reply::Submitted {
+            parts: parts
+                .into_iter()
+                .map(|(number, header, accepted, receipt)| SubmittedPart {
+                    number,
+                    header,
+                    accepted,
+                    receipt
+                })
+                .collect()
+        }),
         any::<(bool, bool, bool)>().prop_map(|(offers, outcomes, announcements)| Reply::News {
             offers,
             outcomes,
