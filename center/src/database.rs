@@ -439,6 +439,35 @@ mod tests {
         assert_eq!((count, odd), (32, 0));
     }
 
+    /// A database that the first release made: all of it is there afterwards, and work goes on.
+    #[test]
+    fn a_database_of_schema_1_is_brought_up_to_date() {
+        use crate::mailbox::{Mailbox as _, sqlite::SqliteMailbox};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("center.db");
+        let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/schema-1/center.db");
+        std::fs::copy(fixture, &path).unwrap();
+        let database = std::sync::Arc::new(Database::open(&path, true).unwrap());
+        let mailbox = SqliteMailbox::new(database.clone(), dir.path()).unwrap();
+        let counts = mailbox.counts().unwrap();
+        assert_eq!((counts.members, counts.entries, counts.parts, counts.lines), (3, 3, 6, 8));
+        assert_eq!((counts.waiting, counts.outcomes), (1, 5));
+        let (sender, receiver) = ("XC20261101", "XC20261102");
+        let waiting = mailbox.offers(receiver, 0, 100).unwrap();
+        assert_eq!(waiting.len(), 1);
+        let body = mailbox.body(receiver, waiting[0].seq).unwrap();
+        assert!(matches!(body, crate::mailbox::Fetched::Body { .. }));
+        assert_eq!(mailbox.outcomes(sender, 0, 100, usize::MAX).unwrap().len(), 5);
+        assert_eq!(mailbox.submitted(sender, 0, 0, 100, usize::MAX).unwrap().len(), 6);
+        // which receipt settled them was not noted then
+        let answered = mailbox.answered(receiver, 0, 0, 100, usize::MAX).unwrap();
+        assert!(!answered.is_empty() && answered.iter().all(|line| line.bundle.is_none()));
+        let version = |c: &Connection| {
+            c.query_row("PRAGMA user_version", [], |r| r.get(0)).map_err(Error::database("testing"))
+        };
+        assert_eq!(database.read(version).unwrap(), KNOWN);
+    }
+
     #[test]
     fn what_follows_a_write_is_done_in_the_order_of_the_commits() {
         let dir = tempfile::tempdir().unwrap();

@@ -135,6 +135,20 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_fails_leaves_nothing_of_those_before_it() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, 0, &["CREATE TABLE a (x INTEGER) STRICT;"]).unwrap();
+        conn.execute("INSERT INTO a (x) VALUES (1)", []).unwrap();
+        let steps =
+            ["", "ALTER TABLE a ADD COLUMN y TEXT; UPDATE a SET x = 2;", "CREATE TABLE a (x INTEGER);"];
+        assert!(migrate(&mut conn, 1, &steps).is_err());
+        let version: i64 = conn.pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
+        let kept: i64 = conn.query_row("SELECT x FROM a", [], |r| r.get(0)).unwrap();
+        assert_eq!((version, kept), (1, 1), "the older program can still use it");
+        assert!(conn.prepare("SELECT y FROM a").is_err());
+    }
+
+    #[test]
     fn a_step_that_fails_leaves_nothing_of_itself() {
         let mut conn = Connection::open_in_memory().unwrap();
         assert!(

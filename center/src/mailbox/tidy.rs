@@ -72,8 +72,8 @@ fn batch(
 pub(super) fn records(database: &Database, before: i64) -> Result<u64> {
     let mut all = 0;
     loop {
-        let some = database.write(move |c| {
-            let run = || -> rusqlite::Result<usize> {
+        let (parts, some) = database.write(move |c| {
+            let run = || -> rusqlite::Result<(usize, usize)> {
                 c.prepare_cached(
                     "DELETE FROM line WHERE part IN (SELECT id FROM part WHERE gone < ?1 ORDER BY id LIMIT ?2)",
                 )?
@@ -89,11 +89,11 @@ pub(super) fn records(database: &Database, before: i64) -> Result<u64> {
                          (SELECT seq FROM outcome ORDER BY seq LIMIT ?2) AND reported < ?1",
                     )?
                     .execute(params![before, signed(BATCH)])?;
-                Ok(parts.max(outcomes))
+                Ok((parts, parts.max(outcomes)))
             };
             run().map_err(Error::database("dropping old records"))
         })?;
-        all += some as u64;
+        all += parts as u64;
         if (some as u64) < BATCH {
             return Ok(all);
         }
