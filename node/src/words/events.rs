@@ -109,6 +109,11 @@ pub fn detail(event: &str, detail: &str) -> String {
         "answered" | "reported" | "notified" | "offered-again" => {
             number_after(detail, "receipt ").map(|n| format!("回條 {n}"))
         }
+        "recovered" => part(detail.split(", ").take(2).collect::<Vec<_>>().join(", ").as_str()),
+        "caught-up" => detail
+            .strip_suffix(" received")
+            .and_then(|d| d.split_once(" sent, "))
+            .map(|(sent, received)| format!("備份之後送出 {sent} 件、收到並已回覆 {received} 件")),
         "offered" => detail.split_once(" from ").map(|(_, from)| {
             let (sender, round) = from.split_once(" round ").unwrap_or((from, "0"));
             format!("發文機關 {sender}{}", again(round))
@@ -223,6 +228,8 @@ mod tests {
         assert_eq!(detail("refused", "abandoned: 重複"), "重複");
         assert_eq!(happened("refused", "abandoned: 重複"), "承辦人放棄");
         assert_eq!(happened("refused", "element-missing: x"), "檢查不合，不送出");
+        assert_eq!(detail("recovered", "part 4, round 1, 2 recipients"), "密文 4（第 1 次重送）");
+        assert_eq!(detail("caught-up", "5 sent, 2 received"), "備份之後送出 5 件、收到並已回覆 2 件");
         assert_eq!(detail("noted", "accepted: /x/y.txt"), "系統確認：/x/y.txt");
         for (event, text) in
             [("attempt", "odd"), ("sealed", "2"), ("from-the-future", "x"), ("setback", "y: z")]
