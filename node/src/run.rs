@@ -381,6 +381,10 @@ impl Run {
                 self.behind = Some(i64::MAX);
                 self.spawn(Work::Pump(pump::Kind::CatchUp));
             }
+            if self.dirty.deliveries {
+                // needs nobody else
+                self.dirty.deliveries = self.deliveries().is_err();
+            }
             return;
         }
         if self.quiet && self.jobs.is_empty() {

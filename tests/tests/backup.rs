@@ -75,23 +75,32 @@ impl Scene {
     }
 
     fn until(&self, what: &str, number: u32, word: Word) {
-        let name = format!("{number}.di");
-        eventually(what, SOON, || (self.words().get(&name) == Some(&word)).then_some(()));
+        let (name, store) = (format!("{number}.di"), self.store(&self.sender).unwrap());
+        eventually(what, SOON, || {
+            let rows = store.outbox(&Filter { limit: 1000, ..Filter::default() }).ok()?;
+            let found = rows.iter().find(|row| row.document.drop_name == name)?;
+            (found.document.word == word).then_some(())
+        });
     }
 
-    /// Whether every document of the sender has this word.
-    fn all_are(&self, word: Word, many: usize) -> Option<()> {
-        let store = self.store(&self.sender)?;
-        let rows = store.outbox(&Filter { limit: 1000, ..Filter::default() }).ok()?;
-        let ours = rows.iter().filter(|row| row.document.word != Word::Refused);
-        (ours.clone().count() == many && ours.clone().all(|row| row.document.word == word)).then_some(())
+    /// Every document of the sender that was not refused is confirmed, and there are so many.
+    fn until_confirmed(&self, what: &str, many: usize) {
+        let store = self.store(&self.sender).unwrap();
+        eventually(what, SOON, || {
+            let rows = store.outbox(&Filter { limit: 1000, ..Filter::default() }).ok()?;
+            let words: Vec<Word> =
+                rows.iter().map(|row| row.document.word).filter(|w| *w != Word::Refused).collect();
+            (words.len() == many && words.iter().all(|word| *word == Word::Confirmed)).then_some(())
+        });
     }
 
-    /// Every letter that arrived for the receiver is confirmed in its store.
-    fn received(&self, many: usize) -> Option<()> {
-        let store = self.store(&self.receiver)?;
-        let rows = store.inbox(&Filter { limit: 1000, ..Filter::default() }).ok()?;
-        (rows.len() == many && rows.iter().all(|row| row.state == Inbound::Confirmed)).then_some(())
+    /// Every letter that arrived for the receiver is confirmed in its store, and there are so many.
+    fn until_received(&self, what: &str, many: usize) {
+        let store = self.store(&self.receiver).unwrap();
+        eventually(what, SOON, || {
+            let rows = store.inbox(&Filter { limit: 1000, ..Filter::default() }).ok()?;
+            (rows.len() == many && rows.iter().all(|row| row.state == Inbound::Confirmed)).then_some(())
+        });
     }
 
     /// Names of this test's attachments below a folder, each with the folders that hold it; every byte right.
@@ -177,8 +186,8 @@ fn a_receiver_that_was_put_back_has_everything_once() {
     let b = scene.site.node(&receiver);
     scene.letter(5_000_001, 2_000);
     scene.letter(5_000_002, 300_000);
-    eventually("two are confirmed", SOON, || scene.all_are(Word::Confirmed, old_out + 2));
-    eventually("and reported", SOON, || scene.received(old_in + 2));
+    scene.until_confirmed("two are confirmed", old_out + 2);
+    scene.until_received("and reported", old_in + 2);
 
     let first = scene.backup_folder("first");
     scene.run(&receiver, &["backup", first.to_str().unwrap()]);
@@ -187,7 +196,7 @@ fn a_receiver_that_was_put_back_has_everything_once() {
     // what the backup will not know: two that were confirmed, one that nobody fetched
     scene.letter(5_000_003, 2_000);
     scene.letter(5_000_004, 300_000);
-    eventually("four are confirmed", SOON, || scene.all_are(Word::Confirmed, old_out + 4));
+    scene.until_confirmed("four are confirmed", old_out + 4);
     b.kill();
     scene.letter(5_000_005, 2_000);
     scene.until("one waits", 5_000_005, Word::Accepted);
@@ -197,8 +206,8 @@ fn a_receiver_that_was_put_back_has_everything_once() {
     std::fs::rename(&root, scene.dir.path().join("lost")).unwrap();
     scene.run(&receiver, &["restore", first.to_str().unwrap()]);
     let b = scene.site.node(&receiver);
-    eventually("all are received", SOON, || scene.received(old_in + 5));
-    eventually("all are confirmed", SOON, || scene.all_are(Word::Confirmed, old_out + 5));
+    scene.until_received("all are received", old_in + 5);
+    scene.until_confirmed("all are confirmed", old_out + 5);
     let names = |numbers: &[u32]| -> BTreeMap<String, usize> {
         numbers.iter().map(|number| (format!("{number}_0.bin"), 1)).collect()
     };
@@ -217,7 +226,7 @@ fn a_receiver_that_was_put_back_has_everything_once() {
     scene.run(&receiver, &args);
     let b = scene.site.node(&receiver);
     scene.letter(5_000_006, 2_000);
-    eventually("six are confirmed", SOON, || scene.all_are(Word::Confirmed, old_out + 6));
+    scene.until_confirmed("six are confirmed", old_out + 6);
     eventually("six are delivered", SOON, || {
         scene.delivered(&inbox).contains_key("5000006_0.bin").then_some(())
     });
@@ -228,7 +237,7 @@ fn a_receiver_that_was_put_back_has_everything_once() {
     let said = scene.run(&receiver, &["restore", second.to_str().unwrap()]);
     assert!(said.contains("收文資料夾仍是原來的"), "{said}");
     let b = scene.site.node(&receiver);
-    eventually("all are received", SOON, || scene.received(old_in + 6));
+    scene.until_received("all are received", old_in + 6);
     assert_eq!(scene.delivered(&inbox), names(&[5_000_003, 5_000_004, 5_000_005, 5_000_006]), "none twice");
     assert_eq!(scene.archived(), (old_in + 6, old_in + 6), "none twice");
     for process in [a, b, center] {
@@ -247,8 +256,8 @@ fn a_sender_that_was_put_back_sends_nothing_twice() {
     let a = scene.site.node(&sender);
     let b = scene.site.node(&receiver);
     scene.letter(6_000_001, 2_000);
-    eventually("one is confirmed", SOON, || scene.all_are(Word::Confirmed, old_out + 1));
-    eventually("and reported", SOON, || scene.received(old_in + 1));
+    scene.until_confirmed("one is confirmed", old_out + 1);
+    scene.until_received("and reported", old_in + 1);
     // the second press of "send": claimed and held
     scene.letter(6_000_001, 2_000);
     let held = eventually("the same again is held", SOON, || {
@@ -271,8 +280,8 @@ fn a_sender_that_was_put_back_sends_nothing_twice() {
     scene.run(&sender, &["release", &id, "--reason", "再送一次"]);
     scene.letter(6_000_003, 2_000);
     scene.letter(6_000_004, 300_000);
-    eventually("all are confirmed", SOON, || scene.all_are(Word::Confirmed, old_out + 5));
-    eventually("and reported", SOON, || scene.received(old_in + 5));
+    scene.until_confirmed("all are confirmed", old_out + 5);
+    scene.until_received("and reported", old_in + 5);
     b.kill();
     scene.letter(6_000_005, 2_000);
     scene.until("one waits", 6_000_005, Word::Accepted);
@@ -283,8 +292,8 @@ fn a_sender_that_was_put_back_sends_nothing_twice() {
     scene.run(&sender, &["restore", folder.to_str().unwrap()]);
     let a = scene.site.node(&sender);
     let b = scene.site.node(&receiver);
-    eventually("all are known and confirmed", SOON, || scene.all_are(Word::Confirmed, old_out + 6));
-    eventually("the last is received", SOON, || scene.received(old_in + 6));
+    scene.until_confirmed("all are known and confirmed", old_out + 6);
+    scene.until_received("the last is received", old_in + 6);
     let inbox = scene.site.folder(&receiver, "inbox");
     eventually("all are delivered", SOON, || (scene.delivered(&inbox).len() == 5).then_some(()));
     let mut expected: BTreeMap<String, usize> =
@@ -315,7 +324,7 @@ fn a_center_that_was_put_back_gets_what_it_lost() {
     let a = scene.site.node(&sender);
     let b = scene.site.node(&receiver);
     scene.letter(7_000_001, 300_000);
-    eventually("one is confirmed", SOON, || scene.all_are(Word::Confirmed, old_out + 1));
+    scene.until_confirmed("one is confirmed", old_out + 1);
     b.kill();
     scene.letter(7_000_002, 300_000);
     scene.until("one waits", 7_000_002, Word::Accepted);
@@ -330,7 +339,7 @@ fn a_center_that_was_put_back_gets_what_it_lost() {
     let b = scene.site.node(&receiver);
     scene.letter(7_000_003, 2_000);
     scene.letter(7_000_004, 300_000);
-    eventually("four are confirmed", SOON, || scene.all_are(Word::Confirmed, old_out + 4));
+    scene.until_confirmed("four are confirmed", old_out + 4);
     b.kill();
     scene.letter(7_000_005, 300_000);
     scene.letter(7_000_006, 2_000);
@@ -346,8 +355,8 @@ fn a_center_that_was_put_back_gets_what_it_lost() {
 
     let center = scene.site.center();
     let b = scene.site.node(&receiver);
-    eventually("all are confirmed", SOON, || scene.all_are(Word::Confirmed, old_out + 6));
-    eventually("all are reported", SOON, || scene.received(old_in + 6));
+    scene.until_confirmed("all are confirmed", old_out + 6);
+    scene.until_received("all are reported", old_in + 6);
     let inbox = scene.site.folder(&receiver, "inbox");
     let expected: BTreeMap<String, usize> =
         (7_000_001..=7_000_006).map(|number| (format!("{number}_0.bin"), 1)).collect();
