@@ -13,7 +13,7 @@ use store::state::{Inbound, Word};
 use tests::binary;
 use tests::site::{Site, drop_letter, eventually};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(120);
 
 /// A site with what was sent, by number.
 struct Scene {
