@@ -24,6 +24,9 @@ pub use write::{Writer, make_folder, sync_folders};
 /// Told of each piece that was copied or checked: bytes so far.
 pub type Progress<'a> = &'a mut dyn FnMut(u64);
 
+/// What the steps of this crate are called at the points of `durable`.
+const NAME: &str = "backup";
+
 /// SHA-256.
 pub type Digest = [u8; 32];
 

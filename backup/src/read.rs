@@ -130,8 +130,8 @@ impl Backup {
         let from = self.folder.join(name);
         let found = copy(&mut source, &from, Some((&mut out, &draft)), done, progress)?;
         compare(&from, &found, entry)?;
-        out.sync_all().map_err(Error::file("synced", &draft))?;
-        std::fs::rename(&draft, to).map_err(Error::file("renamed", &draft))?;
+        durable::File::of(crate::NAME, &draft, out).sync_all().map_err(Error::file("synced", &draft))?;
+        durable::rename(crate::NAME, &draft, to).map_err(Error::file("renamed", &draft))?;
         Ok(Put::Made)
     }
 

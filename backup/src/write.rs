@@ -75,7 +75,7 @@ impl Writer {
         let path = self.place(name)?;
         let mut file = File::open(&path).map_err(Error::file("opened", &path))?;
         let entry = copy(&mut file, &path, None, &mut self.done, progress)?;
-        file.sync_all().map_err(Error::file("synced", &path))?;
+        durable::File::of(crate::NAME, &path, file).sync_all().map_err(Error::file("synced", &path))?;
         self.manifest.files.insert(name.to_owned(), entry);
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Writer {
         }
         let mut out = new_file(&to)?;
         let entry = copy(&mut source, from, Some((&mut out, &to)), &mut self.done, progress)?;
-        out.sync_all().map_err(Error::file("synced", &to))?;
+        durable::File::of(crate::NAME, &to, out).sync_all().map_err(Error::file("synced", &to))?;
         self.manifest.files.insert(name.to_owned(), entry);
         Ok(true)
     }
@@ -114,7 +114,7 @@ impl Writer {
         let to = self.place(name)?;
         let mut out = new_file(&to)?;
         let entry = copy(&mut text.as_bytes(), &to, Some((&mut out, &to)), &mut self.done, &mut |_| {})?;
-        out.sync_all().map_err(Error::file("synced", &to))?;
+        durable::File::of(crate::NAME, &to, out).sync_all().map_err(Error::file("synced", &to))?;
         self.manifest.files.insert(name.to_owned(), entry);
         Ok(())
     }
@@ -156,7 +156,8 @@ impl Writer {
         for (name, bytes) in [(NAME, &json), (DIGEST, &format!("{digest}  {NAME}\n").into_bytes())] {
             let path = self.partial.join(name);
             let mut file = new_file(&path)?;
-            file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::file("written", &path))?;
+            file.write_all(bytes).map_err(Error::file("written", &path))?;
+            durable::File::of(crate::NAME, &path, file).sync_all().map_err(Error::file("synced", &path))?;
         }
         let lock = self.partial.join(LOCK);
         std::fs::remove_file(&lock).map_err(Error::file("removed", &lock))?;
@@ -164,8 +165,10 @@ impl Writer {
         if self.dest.symlink_metadata().is_ok() {
             return Err(Error::Exists(self.dest.clone()));
         }
-        std::fs::rename(&self.partial, &self.dest).map_err(Error::file("renamed", &self.partial))?;
-        let parent = self.dest.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        durable::rename(crate::NAME, &self.partial, &self.dest)
+            .map_err(Error::file("renamed", &self.partial))?;
+        let parent =
+            self.dest.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         sync(parent)?;
         self.lock = None;
         Ok(self.manifest.clone())
@@ -237,7 +240,7 @@ fn remove(folder: &Path) -> Result<(), Error> {
 }
 
 pub(crate) fn sync(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::file("synced", folder))
+    durable::sync_folder(crate::NAME, folder).map_err(Error::file("synced", folder))
 }
 
 /// Makes the names in a folder and below it durable.

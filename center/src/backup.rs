@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 /// Where the database is made ready, in the data folder: while it is there, a restore is not finished.
 const READY: &str = ".restoring";
+/// What its steps are called at the points of `durable`.
+const RESTORE: &str = "restore";
 const DATABASE: &str = "center.db";
 
 /// Makes a backup, beside a running center or without one.
@@ -135,10 +137,8 @@ pub(crate) fn restore(
     };
     database::fold(&made)?;
     let to = data.join(DATABASE);
-    std::fs::rename(&made, &to).map_err(|e| Error::file("rename", &made, e))?;
+    durable::rename(RESTORE, &made, &to).map_err(|e| Error::file("rename", &made, e))?;
     std::fs::remove_dir_all(&ready).map_err(|e| Error::file("remove", &ready, e))?;
-    std::fs::File::open(data)
-        .and_then(|f| f.sync_all())
-        .map_err(|e| Error::file("sync the folder", data, e))?;
+    durable::sync_folder(RESTORE, data).map_err(|e| Error::file("sync the folder", data, e))?;
     Ok(epoch)
 }

@@ -447,7 +447,7 @@ mod tests {
         let path = dir.path().join("center.db");
         let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/schema-1/center.db");
         std::fs::copy(fixture, &path).unwrap();
-        let database = std::sync::Arc::new(Database::open(&path, true).unwrap());
+        let database = Arc::new(Database::open(&path, true).unwrap());
         let mailbox = SqliteMailbox::new(database.clone(), dir.path()).unwrap();
         let counts = mailbox.counts().unwrap();
         assert_eq!((counts.members, counts.entries, counts.parts, counts.lines), (3, 3, 6, 8));
@@ -463,7 +463,7 @@ mod tests {
         let answered = mailbox.answered(receiver, 0, 0, 100, usize::MAX).unwrap();
         assert!(!answered.is_empty() && answered.iter().all(|line| line.bundle.is_none()));
         let version = |c: &Connection| {
-            c.query_row("PRAGMA user_version", [], |r| r.get(0)).map_err(Error::database("testing"))
+            c.query_row("PRAGMA user_version", [], |r| r.get::<_, i64>(0)).map_err(Error::database("testing"))
         };
         assert_eq!(database.read(version).unwrap(), KNOWN);
     }

@@ -8,8 +8,8 @@ use crate::directory::Member;
 use crate::error::{Error, Result};
 use crate::mailbox::sqlite::DAY;
 use crate::mailbox::{
-    Answered, Content, Cursors, Fetched, INLINE, NewPart, News, Report, ReportLine, Reported, Source, Submitted,
-    Upload, Waiting,
+    Answered, Content, Cursors, Fetched, INLINE, NewPart, News, Report, ReportLine, Reported, Source,
+    Submitted, Upload, Waiting,
 };
 use envelope::receipt::{Kind, Receipt, ReceiptLine, Verdict, VerifiedReceipt};
 use std::collections::HashSet;

@@ -21,8 +21,8 @@ pub use card::{Card, Pcsc, PinSource};
 pub use center::{CenterConfig, CenterLimits, CenterTrust, Keep, Mischief, Tls};
 pub use error::{Class, Error, LABELS, Note};
 pub use node::{
-    Api, CenterLink, Folders, Intake, KeyFile, KeySource, Keys, Limits, NodeConfig, NodeKeep, Outcome, Outgoing,
-    Party, Retry, Scan, SecretLetters, Transport, Trust,
+    Api, CenterLink, Folders, Intake, KeyFile, KeySource, Keys, Limits, NodeConfig, NodeKeep, Outcome,
+    Outgoing, Party, Retry, Scan, SecretLetters, Transport, Trust,
 };
 pub use revocation::{Revocation, RevocationMode, WithoutAddress};
 

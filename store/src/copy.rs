@@ -123,10 +123,9 @@ fn run(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> rusqlite::
             let at = backup.progress();
             let bytes = |pages: i32| unsigned(i64::from(pages).saturating_mul(page));
             progress(bytes(at.pagecount - at.remaining), bytes(at.pagecount));
-            match step {
-                StepResult::Done => break,
-                // the copy is nobody else's, and the source is only read
-                _ => {}
+            // busy or locked cannot be: the copy is nobody else's, and the source is only read
+            if step == StepResult::Done {
+                break;
             }
         }
     }

@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("store", &["durable"]),
     // two binaries make and read the same kind of folder
-    ("backup", &[]),
+    ("backup", &["durable"]),
     ("center", &["backup", "config", "durable", "envelope", "revocation", "wire"]),
     (
         "node",

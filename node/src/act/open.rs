@@ -57,6 +57,7 @@ pub enum Sealed {
 pub async fn open(tools: &Tools, id: i64, sealed: Sealed, heard: &mut Heard) -> Step<Archiving> {
     let row = tools.store.inbound_row(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?;
     let signer = sender(tools, &row.offer.sender, row.offer.accepted_at).await?;
+    let before = confirmed_before(&row);
     let (opened, known) = tools
         .blocking(move |tools| {
             let mut known = None;
@@ -72,14 +73,22 @@ pub async fn open(tools: &Tools, id: i64, sealed: Sealed, heard: &mut Heard) -> 
     let (verified, unit, staged) = opened?;
     let folder = archive::staged_path(&tools.config, &staged.staged);
     if let Err(outcome) = scan::scan(tools, &folder).await {
-        let discarded = tools
-            .blocking(move |tools| archive::discard(&tools.config, &staged).map_err(|e| archive_trouble(&e)));
+        // What was confirmed before a restore may lie in the archive since then.
+        let discarded = tools.blocking(move |tools| {
+            let config = &tools.config;
+            let gone = if before {
+                archive::unstage(config, staged).map(drop)
+            } else {
+                archive::discard(config, &staged)
+            };
+            gone.map_err(|e| archive_trouble(&e))
+        });
         if let Err(trouble) = discarded.await {
             tracing::warn!(?trouble, "what was staged could not be removed; it will be at the next start");
         }
         return Err(outcome);
     }
-    let staged = if confirmed_before(&row) && tools.store.inbox_kept().map_err(|e| store_trouble(&e))? {
+    let staged = if before && tools.store.inbox_kept().map_err(|e| store_trouble(&e))? {
         // It lies, or lay, in this delivery folder already.
         let work =
             move |tools: &Tools| archive::unstage(&tools.config, staged).map_err(|e| archive_trouble(&e));

@@ -74,7 +74,7 @@ fn recovered(tools: &Tools, part: SubmittedPart, known: &HashMap<String, Known>)
     for addressee in header.addressees {
         let entry = known.get(&addressee.code).and_then(|known| known.entry_at(tools, accepted));
         if let Some(entry) = &entry {
-            directory::keep(tools, &entry.enc)?;
+            directory::keep(tools, &[(&addressee.code, &entry.enc)])?;
         }
         addressees.push(Addressee {
             name: entry.as_ref().map(|entry| entry.name.clone()).unwrap_or_default(),

@@ -11,6 +11,8 @@ use super::{Trouble, is_marked};
 
 /// Where the database is made ready, in the state folder: while it is there, a restore is not finished.
 const READY: &str = ".restoring";
+/// What its steps are called at the points of `durable`.
+const RESTORE: &str = "restore";
 
 /// What a restore did beside putting files where they were.
 #[derive(Debug, Default)]
@@ -112,7 +114,7 @@ fn ready_database(config: &NodeConfig, found: &Backup, ready: &Path, now: i64) -
         }
         .into());
     }
-    std::fs::rename(&from, &to).map_err(Error::file("renamed", &from))?;
+    durable::rename(RESTORE, &from, &to).map_err(Error::file("renamed", &from))?;
     std::fs::remove_dir_all(ready).map_err(Error::file("removed", ready))?;
     sync_folder(&config.folders.state)?;
     Ok(kept)
@@ -163,5 +165,5 @@ fn plain_folder(folder: &Path) -> Result<(), Error> {
 }
 
 fn sync_folder(folder: &Path) -> Result<(), Error> {
-    std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(Error::file("synced", folder))
+    durable::sync_folder(RESTORE, folder).map_err(Error::file("synced", folder))
 }
