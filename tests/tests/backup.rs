@@ -127,7 +127,7 @@ impl Scene {
     }
 
     /// How many letters the demo had sent to the receiver, and to anybody.
-    fn from_the_demo(&self) -> (usize, usize) {
+    fn of_the_demo(&self) -> (usize, usize) {
         let received =
             self.store(&self.receiver).unwrap().inbox(&Filter { limit: 1000, ..Filter::default() });
         let sent = self.store(&self.sender).unwrap().outbox(&Filter { limit: 1000, ..Filter::default() });
@@ -179,7 +179,7 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_receiver_that_was_put_back_has_everything_once() {
     let mut scene = Scene::new();
-    let (old_in, old_out) = scene.from_the_demo();
+    let (old_in, old_out) = scene.of_the_demo();
     let (sender, receiver) = (scene.sender.clone(), scene.receiver.clone());
     let center = scene.site.center();
     let a = scene.site.node(&sender);
@@ -250,7 +250,7 @@ fn a_receiver_that_was_put_back_has_everything_once() {
 #[test]
 fn a_sender_that_was_put_back_sends_nothing_twice() {
     let mut scene = Scene::new();
-    let (old_in, old_out) = scene.from_the_demo();
+    let (old_in, old_out) = scene.of_the_demo();
     let (sender, receiver) = (scene.sender.clone(), scene.receiver.clone());
     let center = scene.site.center();
     let a = scene.site.node(&sender);
@@ -318,7 +318,7 @@ fn a_sender_that_was_put_back_sends_nothing_twice() {
 #[test]
 fn a_center_that_was_put_back_gets_what_it_lost() {
     let mut scene = Scene::new();
-    let (old_in, old_out) = scene.from_the_demo();
+    let (old_in, old_out) = scene.of_the_demo();
     let (sender, receiver) = (scene.sender.clone(), scene.receiver.clone());
     let center = scene.site.center();
     let a = scene.site.node(&sender);
