@@ -18,11 +18,12 @@ const PAGE: u32 = 500;
 /// Waits for the link.
 pub async fn announcements(tools: &Tools) -> Step<()> {
     loop {
-        let after = tools.store.cursors().map_err(|e| store_trouble(&e))?.announcements;
+        let after = tools.link.cursors().announcements;
         let page = tools.link.announcements(after, 100).await.map_err(|e| link_trouble(&e))?;
-        if page.is_empty() {
+        let Some(last) = page.iter().map(|a| a.number).max() else {
+            tools.link.stored(|_| ());
             return Ok(());
-        }
+        };
         let notices = page.into_iter().map(|a| store::boxes::Announcement {
             number: a.number,
             time: a.time,
@@ -30,6 +31,7 @@ pub async fn announcements(tools: &Tools) -> Step<()> {
             body: a.body,
         });
         tools.store.announced(notices.collect(), tools.now()).await.map_err(|e| store_trouble(&e))?;
+        tools.link.stored(|cursors| cursors.announcements = last);
     }
 }
 
