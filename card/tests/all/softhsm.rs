@@ -173,7 +173,10 @@ fn a_card_that_comes_later_is_taken_up_by_itself() {
     let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let ears = std::sync::Arc::clone(&heard);
     card.subscribe(move |state| ears.lock().unwrap().push(state.label()));
-    hsm.official("HiCOS PKI Smart Card");
+    // Written elsewhere and there at once, as a card is.
+    let desk = Hsm::new();
+    desk.official("HiCOS PKI Smart Card");
+    desk.move_to(&hsm);
     until(&card, "card-ready");
     key.sign(&sha256(b"now")).unwrap();
     key.certificate().unwrap();

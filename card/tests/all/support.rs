@@ -130,6 +130,15 @@ impl Hsm {
         serial.split(':').nth(1).unwrap().trim().to_owned()
     }
 
+    /// Moves every token to another.
+    #[allow(clippy::disallowed_methods, reason = "no step of the programs")]
+    pub(crate) fn move_to(&self, other: &Self) {
+        for token in std::fs::read_dir(self.dir.path().join("tokens")).unwrap() {
+            let token = token.unwrap();
+            std::fs::rename(token.path(), other.dir.path().join("tokens").join(token.file_name())).unwrap();
+        }
+    }
+
     /// Puts a key and its certificate on a token.
     pub(crate) fn put(&self, serial: &str, pair: &Pair, id: &str, label: &str) {
         let at = |name: &str| self.dir.path().join(name);
