@@ -276,5 +276,5 @@ fn said_since(log: &Path, from: u64, what: &str) -> bool {
     read.is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(what))
 }
 
-/// So long a target may take to come to a point.
-const PATIENCE: Duration = Duration::from_secs(12);
+/// So long a target may take to come to a point: nodes that have lost the center several times pause before they come back.
+const PATIENCE: Duration = Duration::from_secs(75);
