@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 use tests::binary;
+use tests::crash::check::{Wrong, check};
 use tests::crash::dice::Dice;
-use tests::crash::house::helper_of;
+use tests::crash::house::{House, helper_of};
+use tests::crash::letters::{Manifest, Office};
+use tests::crash::person::{Person, settle};
 use tests::crash::points::Which;
 use tests::crash::{Settings, run, softhsm};
 use tests::pcscd::{Pcscd, opensc_module};
@@ -43,6 +46,44 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_comes_twice() {
     println!("{tally}");
     assert!(tally.is_right(), "{tally}");
     assert_eq!((tally.documents, tally.kills_random, tally.kills_points), (64, 12, 8), "{tally}");
+}
+
+/// The judge is judged: each kind of harm, done by hand, is found, and nothing is found before.
+#[test]
+fn the_check_finds_what_is_lost_doubled_changed_or_left() {
+    let bins = binary("di-node").parent().unwrap().to_owned();
+    let dir = tempfile::tempdir().unwrap();
+    let mut house = House::make(dir.path(), &bins, None);
+    let manifest = dir.path().join("manifest.jsonl");
+    let mut office = Office::new(house.site.clone(), 7, Manifest::create(&manifest).unwrap());
+    house.start_all();
+    for _ in 0..3 {
+        office.drop_chosen(false, true).unwrap();
+    }
+    assert!(settle(&mut house, &mut Person::default(), office.dropped()).is_settled());
+    assert!(house.stop_all().is_empty());
+    let letters = Manifest::read(&manifest).unwrap();
+    let look = || Wrong { verified: 0, ..check(&house, &letters, 1, &mut Dice::new(1)) };
+    assert_eq!(look(), Wrong::default());
+    let mailbox = house.folder(1, "inbox").join(&house.site.codes[1]);
+    let folder_of = |number: &str| {
+        let found = std::fs::read_dir(&mailbox).unwrap().map(|entry| entry.unwrap().path());
+        found.into_iter().find(|path| path.join(format!("{number}.di")).exists()).unwrap()
+    };
+    let numbers: Vec<&str> = letters.iter().map(|letter| letter.number.as_str()).collect();
+    // Delivered again beside itself.
+    let again = mailbox.join("again");
+    std::fs::create_dir(&again).unwrap();
+    let di = format!("{}.di", numbers[0]);
+    std::fs::copy(folder_of(numbers[0]).join(&di), again.join(&di)).unwrap();
+    assert_eq!(look(), Wrong { doubled: 1, ..Wrong::default() });
+    // One byte of another.
+    std::fs::write(folder_of(numbers[1]).join(format!("{}.sw", numbers[1])), "x").unwrap();
+    assert_eq!(look(), Wrong { doubled: 1, mismatched: 1, ..Wrong::default() });
+    // The third is gone, and something lies in the spool.
+    std::fs::remove_dir_all(folder_of(numbers[2])).unwrap();
+    std::fs::write(house.folder(2, "state").join("spool/left.draft"), "x").unwrap();
+    assert_eq!(look(), Wrong { lost: 1, doubled: 1, mismatched: 1, leftover: 1, ..Wrong::default() });
 }
 
 /// The letters of `sent` that are in a folder, each with its bytes. What is still on its way there has a name with a dot.
