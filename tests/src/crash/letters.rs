@@ -115,27 +115,34 @@ impl Office {
         let back = self.dice.roll(5) == 0;
         let all = self.dice.roll(3) == 0;
         let sizes = (0..self.dice.roll(4)).map(|_| size(&mut self.dice)).collect();
-        self.drop_with(back, all, sizes)
+        self.drop_with(back, all, false, sizes)
     }
 
     /// [`Self::drop_next`] the chosen way: from the second member or from the first; rich ones to all, with attachments,
-    /// one of them a file at the center; others without.
+    /// one of them a file at the center, which the first recipient gets and the others do not; others without.
     ///
     /// # Errors
     /// The system's.
     pub fn drop_chosen(&mut self, back: bool, rich: bool) -> io::Result<()> {
-        self.drop_with(back, rich, if rich { vec![300_000, 3_000] } else { Vec::new() })
+        self.drop_with(back, rich, rich, if rich { vec![300_000, 3_000] } else { Vec::new() })
     }
 
-    fn drop_with(&mut self, back: bool, all: bool, sizes: Vec<usize>) -> io::Result<()> {
-        let (letter, files) = self.compose(back, all, sizes);
+    fn drop_with(&mut self, back: bool, all: bool, first: bool, sizes: Vec<usize>) -> io::Result<()> {
+        let (letter, files) = self.compose(back, all, first, sizes);
         self.manifest.add(&letter)?;
         drop_files(&self.site.folder(&letter.from, "drop"), &files)?;
         self.dropped.push(letter);
         Ok(())
     }
 
-    fn compose(&mut self, back: bool, all: bool, sizes: Vec<usize>) -> (Letter, Vec<(String, Vec<u8>)>) {
+    /// `all`: to all others; `first`: only the first of them gets the attachments.
+    fn compose(
+        &mut self,
+        back: bool,
+        all: bool,
+        first: bool,
+        sizes: Vec<usize>,
+    ) -> (Letter, Vec<(String, Vec<u8>)>) {
         let number = format!("{:07}", 4_000_000 + self.dropped.len());
         let dice = &mut self.dice;
         let codes = &self.site.codes;
@@ -148,7 +155,11 @@ impl Office {
         let to: Vec<To> = others
             .iter()
             .take(if all { others.len() } else { 1 })
-            .map(|code| To { code: (*code).clone(), attachments: attachments.is_empty() || dice.roll(3) > 0 })
+            .enumerate()
+            .map(|(n, code)| To {
+                code: (*code).clone(),
+                attachments: attachments.is_empty() || if first { n == 0 } else { dice.roll(3) > 0 },
+            })
             .collect();
         let addressed: Vec<_> = to.iter().map(|to| (to.code.as_str(), to.attachments)).collect();
         let many = attachments.len();
