@@ -516,6 +516,7 @@ fn what_a_crash_left_of_the_trial_at_start_goes_at_the_next() {
     let folders = &desk.config.folders;
     let left = [folders.drop.join(".try"), folders.work.join(".try")];
     for path in &left {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "").unwrap();
     }
     desk.start();
