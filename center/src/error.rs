@@ -199,6 +199,9 @@ impl Error {
     pub(crate) fn database(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::Full { path: PathBuf::from("center.db") },
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                Self::Damaged(source.to_string())
+            }
             _ => Self::Database { doing, source },
         }
     }

@@ -445,7 +445,7 @@ fn signed_by(
 /// What a member is told about the center's own trouble.
 pub(crate) fn trouble(error: &Error) -> Refusal {
     match error {
-        Error::Full { .. } => later(refusal::STORAGE_FULL.refuse("no space left"), 300),
+        Error::Full { .. } => later(refusal::STORAGE_FULL.refuse("no space left"), 5),
         Error::TakenOver => later(refusal::BUSY.refuse("a newer request uploads this part"), 1),
         Error::DigestMismatch => {
             refusal::DIGEST_MISMATCH.refuse("the bytes do not hash to the header's digest; begin again at 0")

@@ -61,6 +61,8 @@ pub struct Tools {
     pub claimed: Arc<Notify>,
     /// Cancelled when the node stops and waits no longer: an act is then given up, and that is recorded.
     pub cut: CancellationToken,
+    /// What is wrong with the node as a whole.
+    pub troubles: crate::trouble::Troubles,
     /// Unix milliseconds; the loop's clock.
     pub clock: fn() -> i64,
 }
@@ -144,7 +146,9 @@ pub(crate) fn store_trouble(error: &store::Error) -> Outcome {
     match (error, error.class()) {
         // Somebody was faster (a person's abandon, a later round): nothing to record.
         (store::Error::Moved { .. } | store::Error::Closed, _) => Outcome::Stopped,
-        (store::Error::Full(_), _) => Outcome::Fault(Fault::wait(Why::Disk, detail)),
+        (store::Error::Full(_) | store::Error::Disk { .. }, _) => {
+            Outcome::Fault(Fault::wait(Why::Disk, detail))
+        }
         (_, store::Class::Permanent) => Outcome::Fault(Fault::permanent(error.label(), detail)),
         (_, store::Class::Wait | store::Class::Retry) => Outcome::Fault(Fault::retry(error.label(), detail)),
     }
@@ -154,7 +158,9 @@ pub(crate) fn store_trouble(error: &store::Error) -> Outcome {
 pub(crate) fn io_trouble(label: &str, error: &std::io::Error) -> Outcome {
     use std::io::ErrorKind;
     Outcome::Fault(match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::wait(Why::Disk, error.to_string()),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => {
+            Fault::wait(Why::Disk, error.to_string())
+        }
         _ => Fault::retry(label, error.to_string()),
     })
 }

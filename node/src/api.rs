@@ -46,6 +46,8 @@ pub struct Local {
     pub link: Arc<dyn Fn() -> view::Link + Send + Sync>,
     /// The card, where the settings name one.
     pub(crate) card: Option<crate::card::Desk>,
+    /// What is wrong with the node as a whole.
+    pub troubles: crate::trouble::Troubles,
     /// Wakes the loop after an order.
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// When the service was started, Unix milliseconds.
@@ -92,6 +94,7 @@ pub fn overview(
         receive_only: party.receive_only,
         link,
         card: None,
+        troubles: Vec::new(),
         counts,
         held,
         unreported,

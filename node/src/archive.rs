@@ -10,7 +10,7 @@
 //! apart: whoever empties the delivery folder loses nothing.
 
 use crate::intake::place::Place;
-use crate::intake::{hex, is_full};
+use crate::intake::{disk_label, hex};
 use config::NodeConfig;
 use envelope::container::{StoredFile, copy_file};
 use jiff::tz::TimeZone;
@@ -61,8 +61,11 @@ impl Error {
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            Self::File { source, .. } if is_full(source) => "disk-full",
-            Self::File { .. } | Self::Copy { .. } => "archive-failed",
+            Self::File { source, during, .. } => disk_label(during, source).unwrap_or("archive-failed"),
+            Self::Copy { source: envelope::Error::Io(source), .. } => {
+                disk_label("", source).unwrap_or("archive-failed")
+            }
+            Self::Copy { .. } => "archive-failed",
             Self::Exists(_) | Self::Name(_) => "delivery-name",
         }
     }

@@ -26,6 +26,7 @@ mod together;
 mod unit;
 mod watch;
 
+use crate::trouble::Troubles;
 use claim::{Desk, Origin, record_name};
 use config::NodeConfig;
 use place::{Entry, Place};
@@ -91,10 +92,9 @@ impl Error {
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Folder { source, .. } | Self::File { source, .. } if is_full(source) => "disk-full",
-            Self::Folder { .. } => "drop-folder",
+            Self::Folder { source, .. } => disk_label("", source).unwrap_or("drop-folder"),
             Self::Elsewhere { .. } => "work-elsewhere",
-            Self::File { .. } => "drop-file",
+            Self::File { source, during, .. } => disk_label(during, source).unwrap_or("drop-file"),
             Self::Random => "no-random",
             Self::Store(error) => error.label(),
         }
@@ -113,10 +113,15 @@ impl Error {
     }
 }
 
-/// No room, or no quota.
-pub(crate) fn is_full(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded)
+/// The label of what is the disk's fault and no single file's: no room or no quota, read-only, an fsync that failed.
+pub(crate) fn disk_label(during: &str, error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => Some("disk-full"),
+        ReadOnlyFilesystem => Some("disk-failed"),
+        _ if during == "synced" => Some("disk-failed"),
+        _ => None,
+    }
 }
 
 /// The running intake. Stops when dropped.
@@ -131,7 +136,12 @@ impl Intake {
     ///
     /// # Errors
     /// [`Error::Folder`], [`Error::Elsewhere`].
-    pub fn start(config: &NodeConfig, store: Store, wake: Arc<tokio::sync::Notify>) -> Result<Self, Error> {
+    pub fn start(
+        config: &NodeConfig,
+        store: Store,
+        wake: Arc<tokio::sync::Notify>,
+        troubles: Troubles,
+    ) -> Result<Self, Error> {
         let (drop, work) = (&config.folders.drop, &config.folders.work);
         let work_place = open("work", work)?;
         let drop_place = open("drop", drop)?;
@@ -140,6 +150,7 @@ impl Intake {
         let overlay = file_system(drop).is_some_and(|kind| kind == OVERLAY);
         let desk = Desk {
             work: work_place,
+            spoiled: Arc::default(),
             document_limit: config.limits.document.get(),
             remote,
             overlay,
@@ -148,7 +159,7 @@ impl Intake {
         let (jobs, queue) = mpsc::channel();
         let (tell, messages) = mpsc::channel();
         let (census, queue) = (census::Census::default(), Mutex::new(queue));
-        let shared = Arc::new(Shared { store, wake, desk, census, jobs: queue });
+        let shared = Arc::new(Shared { store, wake, troubles, desk, census, jobs: queue });
         let times = Times {
             settle: config.intake.settle.get(),
             scan_every: config.intake.scan_every.get(),
@@ -206,6 +217,7 @@ pub fn recover(config: &NodeConfig, store: &Store, _now: i64) -> Result<(), Erro
     let work = open("work", &config.folders.work)?;
     let desk = Desk {
         work: work.clone(),
+        spoiled: Arc::default(),
         document_limit: 0,
         remote: false,
         overlay: false,

@@ -47,6 +47,7 @@ pub mod setup;
 mod start;
 mod table;
 pub mod telemetry;
+pub mod trouble;
 mod verify;
 pub mod words;
 pub mod workday;

@@ -5,7 +5,7 @@
 //! office shows it. It is a convenience and is made anew from the rows whenever the word changes; nothing reads it.
 
 use crate::cli::civil::Civil;
-use crate::intake::{hex, is_full, work_dir};
+use crate::intake::{disk_label, hex, work_dir};
 use crate::words;
 use config::NodeConfig;
 use std::fmt::Write as _;
@@ -36,13 +36,13 @@ impl Error {
     /// A stable name for programs.
     #[must_use]
     pub fn label(&self) -> &'static str {
-        if is_full(&self.source) { "disk-full" } else { "note-failed" }
+        disk_label(self.during, &self.source).unwrap_or("note-failed")
     }
 
     /// Whether trying again can help.
     #[must_use]
     pub fn class(&self) -> store::Class {
-        if is_full(&self.source) { store::Class::Wait } else { store::Class::Retry }
+        if self.label() == "note-failed" { store::Class::Retry } else { store::Class::Wait }
     }
 }
 

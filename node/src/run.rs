@@ -18,7 +18,6 @@ mod pump;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use store::journal::{About, NewEntry};
 use store::queue::{Take, Target};
 use store::state::Word;
 use tokio::sync::{mpsc, watch};
@@ -41,6 +40,8 @@ pub fn now() -> i64 {
 
 /// How long something that gave no answer (disk, scanner, key) is left alone before one more try finds out.
 const PROBE: i64 = 15_000;
+/// The same for the disk: looking is cheap, and everything waits for it.
+const DISK: i64 = 2_000;
 /// The same for certificates, where an answer that comes is noticed at once.
 const TRUST: i64 = 60_000;
 /// Between two looks at the certificates' ends, milliseconds.
@@ -49,6 +50,8 @@ const VALIDITY: i64 = 6 * 3_600_000;
 const GRACE: Duration = Duration::from_secs(4);
 /// How long until what is still away is told again, ms.
 const TELL_AGAIN: i64 = 3_600_000;
+/// As which the loop tells its troubles.
+const LOOP: &str = "loop";
 /// Reports to the center at a time.
 const REPORTS: usize = 4;
 /// Between two rounds of notes for people: what changes twice within it is told once. Milliseconds.
@@ -255,7 +258,8 @@ const fn away_for(why: Why) -> i64 {
         Why::Link | Why::Clock => 1_000,
         // An answer wakes what waits for it.
         Why::Trust | Why::Certificate => TRUST,
-        Why::Key | Why::Disk | Why::Scanner | Why::Permission => PROBE,
+        Why::Disk => DISK,
+        Why::Key | Why::Scanner | Why::Permission => PROBE,
     }
 }
 
@@ -315,10 +319,23 @@ impl Run {
         let back: Vec<Why> =
             self.away.iter().filter(|(_, until)| **until <= now).map(|(why, _)| *why).collect();
         for why in back {
+            if why == Why::Disk && !self.told_all(now).await {
+                self.away.insert(why, now + DISK);
+                continue;
+            }
             self.away.remove(&why);
             self.set(why, true);
             self.wake(&[why]).await;
         }
+    }
+
+    /// Tells store and journal what they could not take; says whether they have all of it.
+    async fn told_all(&mut self, now: i64) -> bool {
+        for target in self.tools.troubles.tell(&self.tools.store, now).await {
+            self.busy.remove(&target);
+            self.all();
+        }
+        !self.tools.troubles.waits()
     }
 
     fn set(&self, why: Why, there: bool) {
@@ -386,6 +403,12 @@ impl Run {
                 self.dirty.deliveries = self.deliveries().is_err();
             }
             return;
+        }
+        if self.tools.troubles.waits()
+            && !self.away.contains_key(&Why::Disk)
+            && !self.told_all(facts.now).await
+        {
+            self.soon.get_or_insert(facts.now + DISK);
         }
         if self.quiet && self.jobs.is_empty() {
             self.quiet = false;
@@ -622,22 +645,17 @@ impl Run {
             return;
         }
         self.told.insert(why, now);
-        let entry = NewEntry {
-            actor: store::NODE.into(),
-            event: "setback".into(),
-            about: About::Node,
-            detail: why.label().into(),
-            alarm: true,
-        };
-        // Not waited for: where the journal is on the full disk too, the log has it.
-        drop(self.tools.store.journal(entry, now));
+        // Where the journal is on the full disk too, it is told later.
+        self.tools.troubles.alarm(why.label().into(), now);
     }
 
     /// A job ended: its place is free, what it found missing is away for a while.
     async fn ended(&mut self, end: &Done) {
         match &end.ticket {
             job::Ticket::Row(target) => {
-                self.busy.remove(target);
+                if !self.tools.troubles.holds(*target) {
+                    self.busy.remove(target);
+                }
                 if std::mem::take(&mut self.alone) {
                     // The others waited for it.
                     self.all();
@@ -666,11 +684,17 @@ impl Run {
             }
             job::Ticket::Pump(kind) => self.pumps.ended(*kind, end.failed, now()),
         }
+        if !end.failed && !self.away.contains_key(&Why::Disk) {
+            self.tools.troubles.ends(LOOP);
+        }
         self.dirty.add(end.dirty);
         if end.failed {
             self.next_due = None;
         }
         for why in &end.away {
+            if *why == Why::Disk {
+                self.tools.troubles.begins(LOOP, why.label(), &end.detail, now());
+            }
             let desk = self.tools.card.as_ref().filter(|_| *why == Why::Key);
             let until = desk.map_or_else(|| now() + away_for(*why), |card| self.card_away(card));
             if self.away.insert(*why, until).is_none() {

@@ -19,6 +19,7 @@ use crate::intake::Intake;
 use crate::link::{Cursors, Link, LinkState};
 use crate::parts::{self, Parts};
 use crate::run::now;
+use crate::trouble::Troubles;
 use crate::{Error, api, archive, intake, run};
 
 /// A node at work. Dropped without [`Running::stop`] its tasks end with the runtime, as at a crash.
@@ -66,7 +67,8 @@ pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Err
     let claimed = Arc::new(Notify::new());
     let socket = api::Socket::bind(&config.api.socket)
         .map_err(|error| part("local interface", error.label().to_owned(), Class::Retry, error))?;
-    let local = local(&config, &store, &link, &wake, card.clone());
+    let troubles = Troubles::default();
+    let local = local(&config, &store, &link, &wake, card.clone(), troubles.clone());
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let tools = Tools {
         config: Arc::clone(&config),
@@ -80,6 +82,7 @@ pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Err
         wake: Arc::clone(&wake),
         claimed: Arc::clone(&claimed),
         cut: CancellationToken::new(),
+        troubles: troubles.clone(),
         clock: now,
     };
     let api = tokio::spawn(api::serve(socket, local, stop_run.clone()));
@@ -92,7 +95,8 @@ pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Err
         None
     } else {
         let (config, store) = (Arc::clone(&config), store.clone());
-        let started = tokio::task::spawn_blocking(move || Intake::start(&config, store, claimed)).await;
+        let started =
+            tokio::task::spawn_blocking(move || Intake::start(&config, store, claimed, troubles)).await;
         let started = started.map_err(|error| part("intake", "internal-panic", Class::Retry, error))?;
         Some(started.map_err(|error| part("intake", error.label(), Class::Retry, error))?)
     };
@@ -193,11 +197,13 @@ fn local(
     link: &Link,
     wake: &Arc<Notify>,
     card: Option<Desk>,
+    troubles: Troubles,
 ) -> api::Local {
     let (state, wake) = (link.state(), Arc::clone(wake));
     api::Local {
         store: store.clone(),
         link: Arc::new(move || view(&state.borrow())),
+        troubles,
         wake: Arc::new(move || wake.notify_one()),
         card,
         started_at: now(),

@@ -21,6 +21,7 @@ pub const LABELS: &[(&str, Class)] = &[
     ("database-damaged", Class::Wait),
     ("database-failed", Class::Retry),
     ("disk-full", Class::Wait),
+    ("disk-failed", Class::Wait),
     ("state-folder", Class::Wait),
     ("spool-failed", Class::Retry),
     ("spool-missing", Class::Permanent),
@@ -60,6 +61,15 @@ pub enum Error {
     /// No room, or no quota, where the database or the spool lives.
     #[error("no room left during {0}")]
     Full(&'static str),
+    /// The disk under the database or the spool can't be written: it is read-only, or an fsync failed.
+    #[error("the disk failed during {during}")]
+    Disk {
+        /// Which operation.
+        during: &'static str,
+        /// What the system or SQLite said.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// The state folder can't be made, locked or written.
     #[error("the state folder {} can't be used", path.display())]
     Folder {
@@ -105,6 +115,9 @@ pub enum Error {
     Closed,
 }
 
+/// What is being done to a file when its fsync fails: that is never the file's fault.
+pub(crate) const DURABLE: &str = "made durable";
+
 impl Error {
     /// A stable name for programs, one of [`LABELS`].
     #[must_use]
@@ -115,6 +128,7 @@ impl Error {
             Self::Damaged(_) => "database-damaged",
             Self::Database { .. } => "database-failed",
             Self::Full(_) => "disk-full",
+            Self::Disk { .. } => "disk-failed",
             Self::Folder { .. } => "state-folder",
             Self::Spool { .. } => "spool-failed",
             Self::SpoolMissing(_) => "spool-missing",
@@ -138,6 +152,7 @@ impl Error {
         use rusqlite::ErrorCode as Code;
         match source.sqlite_error_code() {
             Some(Code::DiskFull) => Self::Full(during),
+            Some(Code::ReadOnly | Code::SystemIoFailure) => Self::Disk { during, source: Arc::new(source) },
             Some(Code::ConstraintViolation) => Self::Bad("it breaks a rule of the schema"),
             Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::Damaged(source.to_string()),
             _ => Self::Database { during, source: Arc::new(source) },
@@ -149,6 +164,7 @@ impl Error {
         match self {
             Self::Database { source, .. } => Self::Database { during: operation, source },
             Self::Full(_) => Self::Full(operation),
+            Self::Disk { source, .. } => Self::Disk { during: operation, source },
             other => other,
         }
     }
@@ -159,6 +175,8 @@ impl Error {
         match source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full("spool"),
             ErrorKind::NotFound => Self::SpoolMissing(name.to_owned()),
+            ErrorKind::ReadOnlyFilesystem => Self::Disk { during, source: Arc::new(source) },
+            _ if during == DURABLE => Self::Disk { during, source: Arc::new(source) },
             _ => Self::Spool { name: name.to_owned(), during, source: Arc::new(source) },
         }
     }
@@ -185,6 +203,7 @@ mod tests {
             Error::Damaged(String::new()),
             Error::Database { during: "x", source: Arc::new(rusqlite::Error::InvalidQuery) },
             Error::spool("x", "written", full),
+            Error::spool("x", DURABLE, std::io::Error::other("x")),
             Error::Folder { path: PathBuf::new(), source: io() },
             Error::Spool { name: String::new(), during: "x", source: io() },
             Error::SpoolMissing(String::new()),

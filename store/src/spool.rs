@@ -7,6 +7,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::error::DURABLE;
 
 /// What a file is called while it is being written: behind its name.
 const DRAFT: &str = ".draft";
@@ -83,10 +84,12 @@ impl Spool {
     pub fn keep_all(&self, mut drafts: Vec<Draft>) -> Result<Vec<u64>, Error> {
         let failed = |name: &str| {
             let name = name.to_owned();
-            move |e| Error::spool(&name, "made durable", e)
+            move |e| Error::spool(&name, DURABLE, e)
         };
         let mut lengths = Vec::with_capacity(drafts.len());
-        for draft in &drafts {
+        for draft in &mut drafts {
+            // what an fsync could not write is not believed to be there by a later one: it is written anew
+            draft.stays = false;
             lengths.push(draft.written().map_err(failed(&draft.name))?);
         }
         for draft in &mut drafts {
@@ -183,7 +186,8 @@ impl Draft {
     /// Makes it durable under its name and returns its length: fsync, rename, fsync of the folder.
     ///
     /// # Errors
-    /// `spool-failed`, `disk-full`; then a file that stood under that name may or may not have been replaced.
+    /// `disk-failed`, `disk-full`, `spool-failed`; then it is removed, also one that was fetched piece by piece, and a file that
+    /// stood under that name may or may not have been replaced.
     pub fn keep(self) -> Result<u64, Error> {
         let spool = self.spool.clone();
         spool.keep_all(vec![self])?.pop().ok_or(Error::Bad("a content file without a length"))
@@ -225,7 +229,7 @@ impl Draft {
     /// # Errors
     /// `spool-failed`, `disk-full`.
     pub fn sync(&self) -> Result<(), Error> {
-        self.file.sync_all().map_err(|e| Error::spool(&self.name, "made durable", e))
+        self.file.sync_all().map_err(|e| Error::spool(&self.name, DURABLE, e))
     }
 }
 

@@ -195,7 +195,8 @@ impl Ledger {
 
     fn commit(&self) -> Result<(), Error> {
         durable::before(STORE, durable::Step::Commit);
-        durable::check(STORE, durable::Step::Commit).map_err(|e| Error::spool("node.db", "committed", e))?;
+        durable::check(STORE, durable::Step::Commit)
+            .map_err(|e| Error::spool("node.db", crate::error::DURABLE, e))?;
         self.run_sql("COMMIT")?;
         durable::witness(STORE, || {
             self.conn.path().map(|db| vec![format!("{db}-wal").into(), db.into()]).unwrap_or_default()

@@ -24,6 +24,23 @@ pub mod site;
 pub mod virtual_card;
 pub mod world;
 
+/// The folder of the programs with fail points, built by `make failpoints` (and so by `make test`).
+///
+/// # Panics
+/// If they are not there, or not there any more for what is tested.
+#[must_use]
+pub fn failpoint_binaries() -> PathBuf {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let dir = root.join("target/failpoints/debug");
+    for name in ["di-node", "di-center"] {
+        assert!(
+            dir.join(name).is_file(),
+            "{name} with fail points is not built: run `make failpoints` first"
+        );
+    }
+    dir
+}
+
 /// A program of this workspace, built beside the running test (`make test` builds it first).
 ///
 /// # Panics

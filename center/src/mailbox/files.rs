@@ -83,7 +83,9 @@ impl Files {
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::file("read the upload", &path, e))?;
         if offset > 0 {
             // what is announced as held must be durable, also if the one who wrote it was cut off
-            file.sync_data().map_err(|e| Error::file("sync the upload", &path, e))?;
+            if let Err(error) = file.sync_data() {
+                return Err(begin_anew(&file, &path, error));
+            }
         }
         current.so_far = Some((hash.clone(), offset));
         drop(current);
@@ -190,25 +192,43 @@ impl Upload for FileUpload {
     }
 
     fn suspend(&mut self) -> Result<()> {
-        self.file.sync_data().map_err(|e| Error::file("sync the upload", &self.path, e))
-    }
-
-    fn finish(self: Box<Self>) -> Result<Content> {
-        let turn = locked(&self.turn);
+        let mut turn = locked(&self.turn);
         if turn.number != self.number {
             return Err(Error::TakenOver);
         }
+        self.file.sync_data().map_err(|error| {
+            turn.so_far = None;
+            begin_anew(&self.file, &self.path, error)
+        })
+    }
+
+    fn finish(self: Box<Self>) -> Result<Content> {
+        let mut turn = locked(&self.turn);
+        if turn.number != self.number {
+            return Err(Error::TakenOver);
+        }
+        turn.so_far = None;
         if self.offset != self.length || self.hash.clone().finish().as_ref() != self.sealed {
             self.file.set_len(0).map_err(|e| Error::file("empty the upload", &self.path, e))?;
             return Err(Error::DigestMismatch);
         }
-        self.file.sync_all().map_err(|e| Error::file("sync the upload", &self.path, e))?;
+        if let Err(error) = self.file.sync_all() {
+            return Err(begin_anew(&self.file, &self.path, error));
+        }
         let folder = self.target.parent().unwrap_or(&self.target);
         durable::rename("upload", &self.path, &self.target)
             .map_err(|e| Error::file("rename the upload to", &self.target, e))?;
         sync("bodies", folder)?;
         Ok(Content::File(self.name.clone()))
     }
+}
+
+/// What an fsync could not write is not believed to be there by a later one: the upload begins anew.
+fn begin_anew(file: &durable::File, path: &Path, error: std::io::Error) -> Error {
+    if let Err(error) = file.set_len(0).or_else(|_| durable::remove("upload", path)) {
+        tracing::error!(%error, path = %path.display(), "an upload that is not durable cannot be emptied");
+    }
+    Error::file("sync the upload", path, error)
 }
 
 fn sync(name: &'static str, folder: &Path) -> Result<()> {

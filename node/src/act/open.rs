@@ -294,7 +294,7 @@ fn stage(
 pub(crate) fn archive_trouble(error: &archive::Error) -> Outcome {
     let detail = crate::error::chain(error);
     Outcome::Fault(match error.label() {
-        "disk-full" => Fault::wait(Why::Disk, detail),
+        "disk-full" | "disk-failed" => Fault::wait(Why::Disk, detail),
         label => Fault::retry(label, detail),
     })
 }

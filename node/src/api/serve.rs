@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::card::Waiting;
 use super::read::{self, Query};
-use super::view::{Document, Health, Reason, Trouble};
+use super::view::{Document, Health, NodeTrouble, Reason, Trouble};
 use super::{Local, Party, Socket, overview};
 
 const CONNECTIONS: usize = 32;
@@ -166,6 +166,7 @@ async fn status(State(local): State<Local>) -> Response {
                 started_at: Some(held.started_at),
             };
             let mut overview = overview(store, &party, Some((held.link)()))?;
+            overview.troubles = held.troubles.now().iter().filter_map(NodeTrouble::of).collect();
             overview.card = held.card.as_ref().map(|desk| super::card::view(desk, crate::cli::now()));
             Ok(overview)
         })

@@ -105,6 +105,9 @@ pub struct Overview {
     /// The card; absent when no service runs, or its keys are in files.
     #[serde(default)]
     pub card: Option<Card>,
+    /// What the node as a whole waits for now, the oldest first.
+    #[serde(default)]
+    pub troubles: Vec<NodeTrouble>,
     /// How many stand where, all times.
     pub counts: Vec<Count>,
     /// Held documents.
@@ -119,6 +122,25 @@ pub struct Overview {
     pub certificates: Vec<Validity>,
     /// The newest alarms, newest first.
     pub alarms: Vec<Event>,
+}
+
+/// Something that the node as a whole waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeTrouble {
+    /// Since when.
+    #[serde(with = "time")]
+    pub since: i64,
+    /// What, and what to do.
+    pub reason: Reason,
+}
+
+impl NodeTrouble {
+    /// As it is shown.
+    #[must_use]
+    pub fn of(trouble: &crate::trouble::Trouble) -> Option<Self> {
+        let reason = Reason::of(&trouble.label, &trouble.detail)?;
+        Some(Self { since: trouble.since, reason })
+    }
 }
 
 /// What a certificate is for.

@@ -198,6 +198,14 @@ fn heading(overview: &Overview, civil: &Civil) -> String {
     if let Some(card) = &overview.card {
         text.push_str(&card_line(card, civil));
     }
+    for trouble in &overview.troubles {
+        let (reason, since) = (&trouble.reason, civil.minute(trouble.since));
+        text.push_str(&format!("！{}（{}），自 {since}\n", reason.what, reason.label));
+        if !reason.detail.is_empty() {
+            text.push_str(&format!("　　{}\n", plain(&reason.detail)));
+        }
+        text.push_str(&format!("　　處理：{}\n", reason.remedy));
+    }
     text.push_str(&validity(overview));
     if overview.held > 0 {
         text.push_str(&format!("暫停中、等人決定：{} 件\n", overview.held));

@@ -109,6 +109,7 @@ impl Service {
                         ..view::Link::default()
                     }),
                     card: None,
+                    troubles: crate::trouble::Troubles::default(),
                     wake: Arc::new(move || {
                         counter.fetch_add(1, Ordering::SeqCst);
                     }),

@@ -76,7 +76,7 @@ pub fn decide_part(record: &PartRecord, facts: &Facts) -> Act {
     if let Some(first) = record.pace.before(facts) {
         return first;
     }
-    missing(&[Why::Permission, Why::Link], facts).unwrap_or(Act::Submit)
+    missing(&[Why::Permission, Why::Link, Why::Disk], facts).unwrap_or(Act::Submit)
 }
 
 /// What the outcome of sealing changes.

@@ -7,10 +7,12 @@ use super::unit::{Key, Part, Trust, Unit};
 use super::{Error, hex};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why a unit could not be taken now. Everything is as it was before.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ impl Original {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) work: Place,
+    /// Letters whose fsync has failed: a later one would not be true, so they are copied.
+    pub(super) spoiled: Arc<Mutex<HashSet<FileId>>>,
     pub(super) document_limit: u64,
     /// Writers on other machines cannot be seen: nothing but the settle time counts.
     pub(super) remote: bool,
@@ -116,9 +120,9 @@ impl Desk {
         if !mark.same_content(&unit.di) {
             return Err(Setback::NotWhole("the DI changed"));
         }
-        let linked = mark.has_other_names();
+        let linked = mark.has_other_names() || self.spoiled().contains(&mark.file);
         if linked {
-            // it could be written later through its other name: keep a copy of our own
+            // it could be written later through its other name, or is not to be believed: keep a copy of our own
             folder.rename(OsStr::new(own_name), folder, OsStr::new(LINKED)).map_err(io("renamed"))?;
             let mut copy = folder.make(OsStr::new(own_name)).map_err(io("copied"))?;
             copy.copy_from(&mut di).map_err(io("copied"))?;
@@ -141,12 +145,21 @@ impl Desk {
         if linked {
             folder.remove(OsStr::new(LINKED)).map_err(io("removed"))?;
         }
-        for file in made {
-            file.sync_all().map_err(io("synced"))?;
+        for (n, file) in made.iter().enumerate() {
+            if let Err(error) = file.sync_all() {
+                if n == 0 {
+                    self.spoiled().insert(mark.file);
+                }
+                return Err(io("synced")(error));
+            }
         }
         folder.sync().map_err(io("synced"))?;
         self.together.sync(|| self.work.sync()).map_err(io("synced"))?;
         Ok(files)
+    }
+
+    fn spoiled(&self) -> MutexGuard<'_, HashSet<FileId>> {
+        self.spoiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Copies a companion, not durably yet; the copy is given where one was made.

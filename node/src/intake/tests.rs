@@ -35,7 +35,10 @@ impl Desk {
     }
 
     fn start(&mut self) {
-        self.intake = Some(Intake::start(&self.config, self.store.clone(), Arc::clone(&self.wake)).unwrap());
+        self.intake = Some(
+            Intake::start(&self.config, self.store.clone(), Arc::clone(&self.wake), Troubles::default())
+                .unwrap(),
+        );
     }
 
     /// Waits until the folder is watched: what came before is known by the scan only, without having been seen closed.
@@ -396,6 +399,7 @@ fn a_letter_that_no_event_told_of_is_found_before_an_original_goes() {
     let (drop, work) =
         (open("drop", &desk.config.folders.drop).unwrap(), open("work", &desk.config.folders.work).unwrap());
     let shared = Shared {
+        troubles: Troubles::default(),
         store: desk.store.clone(),
         wake: Arc::default(),
         desk: bench(&work),
@@ -626,6 +630,7 @@ fn a_full_or_closed_store_puts_everything_back() {
 fn bench(work: &Place) -> claim::Desk {
     claim::Desk {
         work: work.clone(),
+        spoiled: Arc::default(),
         document_limit: u64::MAX,
         remote: false,
         overlay: false,
@@ -650,7 +655,8 @@ fn work_on_another_file_system_is_refused_at_start() {
     }
     let work = tempfile::tempdir_in(other).unwrap();
     desk.config.folders.work = work.path().to_owned();
-    let error = Intake::start(&desk.config, desk.store.clone(), Arc::default()).unwrap_err();
+    let error =
+        Intake::start(&desk.config, desk.store.clone(), Arc::default(), Troubles::default()).unwrap_err();
     assert_eq!(error.label(), "work-elsewhere");
     assert_eq!(std::fs::read_dir(&desk.config.folders.drop).unwrap().count(), 0, "the probe is gone");
 }

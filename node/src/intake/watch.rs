@@ -9,6 +9,7 @@ use super::unit::{
     Candidate, Judged, Key, Lists, Named, Trust, Unit, is_attachments, is_di, is_hidden, search,
 };
 use super::{Error, hex, now as unix_now};
+use crate::trouble::Troubles;
 use leave::{Leaving, Lying};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -35,6 +36,7 @@ pub(super) enum Message {
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) wake: Arc<tokio::sync::Notify>,
+    pub(super) troubles: Troubles,
     pub(super) desk: Desk,
     pub(super) census: Census,
     pub(super) jobs: Mutex<Receiver<Box<Unit>>>,
@@ -125,6 +127,8 @@ pub(super) struct Watch {
     /// Units that cannot be claimed though they are whole, and why: an alarm each, once for each reason.
     stuck: HashMap<Key, &'static str>,
     next_scan: Instant,
+    /// The disk failed: nothing is taken before that.
+    paused: Option<Instant>,
 }
 
 impl Watch {
@@ -158,6 +162,7 @@ impl Watch {
             told: HashSet::new(),
             stuck: HashMap::new(),
             next_scan: now,
+            paused: None,
         }
     }
 
@@ -248,6 +253,10 @@ impl Watch {
             Message::Claimed(unit, origin, record) => {
                 self.remove(&unit.key);
                 self.stuck.remove(&unit.key);
+                if self.paused.take().is_some() {
+                    tracing::info!("letters are taken again");
+                    self.shared.troubles.ends(INTAKE);
+                }
                 self.closed.remove(&relative(&unit.key));
                 self.leave(&origin, &record);
             }
@@ -260,6 +269,18 @@ impl Watch {
                     if failed.is_some() {
                         candidate.next_look = now + AFTER_FAILURE;
                     }
+                }
+                if let Some((label @ ("disk-full" | "disk-failed"), detail)) = &failed {
+                    // no letter's own trouble: told once, and no other is tried before this one
+                    self.shared.troubles.begins(INTAKE, label, detail, unix_now());
+                    if let Some(candidate) = self.candidates.get_mut(&key) {
+                        candidate.next_look = now + AFTER_DISK;
+                    }
+                    if self.paused.replace(now + AFTER_DISK).is_none() {
+                        self.alarm(detail.clone());
+                    }
+                    self.plan(&key);
+                    return;
                 }
                 self.plan(&key);
                 if let Some((label, detail)) = failed
@@ -278,11 +299,13 @@ impl Watch {
             actor: store::NODE.into(),
             event: "setback".into(),
             about: store::journal::About::Node,
-            detail,
+            detail: detail.clone(),
             alarm: true,
         };
-        // Not waited for: where the journal is on the full disk too, the log has it.
-        drop(self.shared.store.journal(entry, unix_now()));
+        // where the journal is on the full disk too, it is told later
+        if self.shared.store.journal(entry, unix_now()).wait().is_err() {
+            self.shared.troubles.alarm(detail, unix_now());
+        }
     }
 
     /// A hint: where to look again, and whether a file was seen closed.
@@ -461,9 +484,16 @@ impl Watch {
     pub(super) fn look_at_due(&mut self, now: Instant) {
         let mut due = BTreeSet::new();
         while let Some(Reverse((_, key))) = self.looks.pop_if_due(now) {
-            if self.candidates.get(&key).is_some_and(|c| !c.claiming && c.next_look <= now) {
-                due.insert(key);
+            let Some(candidate) = self.candidates.get_mut(&key) else { continue };
+            if candidate.claiming || candidate.next_look > now {
+                continue;
             }
+            if let Some(until) = self.paused.filter(|until| *until > now) {
+                candidate.next_look = until;
+                self.plan(&key);
+                continue;
+            }
+            due.insert(key);
         }
         let mut units = Vec::new();
         for key in due {
@@ -631,6 +661,10 @@ fn clock() -> Instant {
     Instant::now()
 }
 
+/// As which the intake tells its troubles.
+const INTAKE: &str = "intake";
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// All letters wait so long for a disk, then one finds out.
+const AFTER_DISK: Duration = Duration::from_secs(2);
 const SUSPECT_AGAIN: Duration = Duration::from_millis(100);
 const MOST_CLOSED: usize = 100_000;

@@ -63,6 +63,8 @@ pub(crate) struct Done {
     pub(crate) ticket: Ticket,
     /// What was found to be missing.
     pub(crate) away: Vec<Why>,
+    /// More about that.
+    pub(crate) detail: String,
     pub(crate) failed: bool,
     /// What to look at again.
     pub(crate) dirty: Dirty,
@@ -100,6 +102,7 @@ impl Drop for Guard {
         let end = end.unwrap_or_else(|| Done {
             ticket: self.ticket,
             away: Vec::new(),
+            detail: String::new(),
             failed: true,
             dirty: after_failure(self.ticket),
         });
@@ -136,13 +139,14 @@ pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Fa
         }
         Work::Pump(kind) => unless_cut(tools, pump(tools, kind)).await,
     };
-    let mut away = Vec::new();
+    let (mut away, mut more) = (Vec::new(), String::new());
     if let Err(outcome) = &result {
         match outcome {
             Outcome::Fault(fault) => {
                 let (label, detail) = (&fault.label, &fault.detail);
                 if let Class::Wait(why) = fault.class {
                     away.push(why);
+                    more.clone_from(detail);
                     tracing::debug!(?ticket, label, detail, "a step waits");
                 } else {
                     tracing::warn!(?ticket, label, detail, "a step did not end well");
@@ -155,7 +159,7 @@ pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Fa
         }
     }
     let failed = !matches!(result, Ok(_) | Err(Outcome::Stopped));
-    Done { ticket, away, failed, dirty: result.unwrap_or_else(|_| after_failure(ticket)) }
+    Done { ticket, away, detail: more, failed, dirty: result.unwrap_or_else(|_| after_failure(ticket)) }
 }
 
 /// All of them, whatever becomes of one; the last trouble is told.
@@ -222,9 +226,27 @@ fn told(outcome: Step<()>) -> Outcome {
 async fn setback(tools: &Tools, target: Target, change: Change) -> Step<()> {
     if let Change::Setback { due, counts, alarm, label, detail } = change {
         let setback = Setback { due, label, detail, counts, alarm };
-        tools.store.setback(target, setback, tools.now()).await.map_err(|e| act::store_trouble(&e))?;
+        if let Err(error) = tools.store.setback(target, setback.clone(), tools.now()).await {
+            if crate::trouble::disk(&error) {
+                tools.troubles.keep(target, setback);
+            }
+            return Err(act::store_trouble(&error));
+        }
     }
     Ok(())
+}
+
+/// A step ended and its record failed. Where that is the disk's fault, the step is over all the same and is done again:
+/// begun three times without a record it would look as if the process had died in it.
+fn unrecorded(tools: &Tools, target: Target, error: &store::Error) -> Outcome {
+    let outcome = act::store_trouble(error);
+    if let Outcome::Fault(fault) = &outcome
+        && crate::trouble::disk(error)
+    {
+        let (label, detail) = (fault.label.clone(), fault.detail.clone());
+        tools.troubles.keep(target, Setback { due: Some(0), label, detail, counts: false, alarm: false });
+    }
+    outcome
 }
 
 async fn document(tools: &Tools, row: &DocumentRow, act: Act) -> Step<Dirty> {
@@ -254,7 +276,7 @@ async fn document(tools: &Tools, row: &DocumentRow, act: Act) -> Step<Dirty> {
         Change::Refuse { label, detail } => {
             tracing::info!(state = "refused", label, detail, "未發送");
             let refused = tools.store.refused(row.id, &label, &detail, tools.now());
-            refused.await.map_err(|e| act::store_trouble(&e))?;
+            refused.await.map_err(|e| unrecorded(tools, target, &e))?;
             Ok(Dirty { notes: true, urgent: true, ..none })
         }
         change => {
@@ -354,7 +376,7 @@ async fn received(
             }
             Change::FetchAgain { label, detail, due } => {
                 let again = tools.store.refetch(row.id, &label, &detail, due, tools.now());
-                again.await.map_err(|e| act::store_trouble(&e))?;
+                again.await.map_err(|e| unrecorded(tools, target, &e))?;
                 return Err(outcome);
             }
             change => {
@@ -453,5 +475,5 @@ async fn quarantine(tools: &Tools, id: i64, change: Change, heard: Heard) -> Ste
     let Change::Quarantine { label, detail, answer } = change else { return Ok(()) };
     tracing::warn!(state = "quarantined", label, detail, answer, "收文異常");
     let quarantined = tools.store.quarantined(id, &label, &detail, answer, heard, tools.now());
-    quarantined.await.map_err(|e| act::store_trouble(&e))
+    quarantined.await.map_err(|e| unrecorded(tools, Target::Inbound(id), &e))
 }

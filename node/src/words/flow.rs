@@ -36,7 +36,11 @@ pub(super) const WORDS: &[Words] = &[
     // waits
     w("waits-for-key", "等候金鑰或卡片", "插入卡片或放回金鑰檔後會自動繼續"),
     w("waits-for-link", "等候與交換中心連線", "檢查網路；恢復後會自動繼續，公文不會遺失"),
-    w("waits-for-disk", "等候磁碟空間", "清出空間後會自動繼續；請勿刪除 state 與 archive 內的檔案"),
+    w(
+        "waits-for-disk",
+        "等候磁碟（空間不足或不能寫入）",
+        "清出空間或恢復可寫後會自動繼續；請勿刪除 state 與 archive 內的檔案",
+    ),
     w(
         "waits-for-clock",
         "本機時間與交換中心相差過大",

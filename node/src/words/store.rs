@@ -15,6 +15,7 @@ pub(super) const WORDS: &[Words] = &[
         "停止服務，保留整個狀態資料夾，改用最近的備份還原；檢查磁碟",
     ),
     w("database-failed", "資料庫作業失敗", "程式會自動重試；若持續發生，檢查磁碟空間、權限與系統紀錄"),
+    w("disk-failed", "磁碟唯讀或寫入失敗", "請檢查磁碟與掛載狀態（dmesg）；恢復可寫後會自動繼續"),
     w("disk-full", "磁碟空間不足", "清出空間後會自動繼續；請勿刪除 state 與 archive 內的檔案"),
     w(
         "state-folder",
