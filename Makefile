@@ -9,6 +9,7 @@
 # make judge-di      10,000 broken documents: our verdict against that of xmllint (MUTANTS=, needs ../shared for the official DTDs)
 # make network ROUNDS=5 [SEED=…]   a bad network, silent partners, a center that misbehaves: many times over
 # make crash DOCUMENTS=300 KILLS=60 SEED=...   kill -9 of everybody at random times and at every fail point; what must hold after
+# make power-loss   the power fails after every step on disk of an exchange (CUTS=, SEED=)
 # make fuzz SECONDS=1200 [TARGETS="parse validate"]   fuzzing, so long for each target (nightly Rust, cargo-fuzz)
 
 CARGO ?= cargo
@@ -17,7 +18,7 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 SHELL := /bin/sh
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo build failpoints test fmt clippy doc deps deps-test bench-di judge-di crash fuzz help
+.PHONY: demo build failpoints power-loss test fmt clippy doc deps deps-test bench-di judge-di crash fuzz help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -104,6 +105,12 @@ fuzz: deps
 # The programs with fail points (crate `durable`), for the tests that break them; never what people run.
 failpoints: deps
 	$(CARGO) build --locked -p node -p center --features node/failpoints,center/failpoints --target-dir target/failpoints
+
+# The power fails after every step on disk, and SQLite's log is cut at every byte (docs/reliability.md). CUTS=N SEED=N: so many.
+power-loss: failpoints
+	CUTS=$(or $(CUTS),0) SEED=$(or $(SEED),1) $(CARGO) test --locked -p tests --test power_loss -- --nocapture
+	CUTS=$(or $(CUTS),0) $(CARGO) test --locked -p store --test power_loss
+	CUTS=$(or $(CUTS),0) $(CARGO) test --locked -p center --lib a_log_cut
 
 # The binaries come first: the whole-system tests start them as a person would.
 test: deps-test fmt clippy

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 pub mod crash;
 pub mod pcscd;
 pub mod pki;
+pub mod power;
 pub mod relay;
 pub mod settled;
 pub mod site;
