@@ -235,7 +235,8 @@ fn everything_below(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8
         let path = entry.unwrap().path();
         if path.is_dir() {
             out.extend(everything_below(&path));
-        } else {
+        } else if !path.ends_with(".di-node-inbox") {
+            // that one says whose delivery folder it is
             out.push((path.clone(), std::fs::read(&path).unwrap()));
         }
     }

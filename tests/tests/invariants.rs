@@ -34,7 +34,8 @@ fn below(folder: &Path) -> Vec<PathBuf> {
         let path = entry.path();
         if path.is_dir() {
             out.extend(below(&path));
-        } else {
+        } else if !path.ends_with(".di-node-inbox") {
+            // that one says whose delivery folder it is
             out.push(path);
         }
     }
