@@ -305,6 +305,6 @@ fn several_content_files_become_durable_together_and_one_that_fails_names_none()
     let taken = spool.path("b.p7m").unwrap();
     fs::create_dir(&taken).unwrap();
     let failed = spool.keep_all(vec![draft("b.asice", b"whole"), draft("b.p7m", b"sealed")]).unwrap_err();
-    assert_eq!(failed.label(), "spool-failed");
+    assert_eq!(failed.label(), "disk-failed");
     assert!(taken.is_dir());
 }
