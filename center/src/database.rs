@@ -63,9 +63,9 @@ impl Database {
     /// size: a large one would take minutes).
     pub(crate) fn open(path: &Path, check: bool) -> Result<Self> {
         let mut connection = connect(path, OpenFlags::default())?;
-        migrate(&mut connection)?;
         connection.pragma_update(None, "cache_size", -8000).map_err(Error::database("opening the file"))?;
         let size = std::fs::metadata(path).map_or(0, |file| file.len());
+        // before anything is written: a damaged one stays as it is
         if check && size <= CHECKED_AT_START {
             let verdict: String = connection
                 .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -74,6 +74,7 @@ impl Database {
                 return Err(Error::Damaged(verdict));
             }
         }
+        migrate(&mut connection)?;
         let database = Self {
             path: path.to_owned(),
             queue: Mutex::default(),
@@ -369,6 +370,9 @@ fn migrate(connection: &mut Connection) -> Result<()> {
         transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(Error::database(doing))?;
     if found > known {
         return Err(Error::Schema { found, known });
+    }
+    if found == known {
+        return Ok(());
     }
     for step in SCHEMA.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step).map_err(Error::database(doing))?;
