@@ -1,4 +1,5 @@
-//! A consistent copy of the database while it is in use, and what a copy is asked before it is trusted.
+//! A consistent copy of the database while it is in use, and what a copy is asked before it is trusted. The questions here
+//! name only columns that every schema has: a backup is made before an upgrade, too, with the new program.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -81,6 +82,30 @@ impl Store {
         self.read("reading claimed documents", |conn| {
             let mut statement = conn.prepare_cached("SELECT id FROM document WHERE word = 'claimed'")?;
             Ok(statement.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The name of a document's DI, if the document is known.
+    ///
+    /// # Errors
+    /// Those of reading the database.
+    pub fn di_name(&self, document: DocumentId) -> Result<Option<String>, Error> {
+        use rusqlite::OptionalExtension as _;
+        self.read("reading a name", |conn| {
+            let mut statement = conn.prepare_cached("SELECT di_name FROM document WHERE id = ?1")?;
+            Ok(statement.query_row([document], |r| r.get(0)).optional()?)
+        })
+    }
+
+    /// Staged and final name, in the delivery folder, of what is archived and may not be renamed yet.
+    ///
+    /// # Errors
+    /// Those of reading the database.
+    pub fn staged(&self) -> Result<Vec<(String, String)>, Error> {
+        self.read("reading staged names", |conn| {
+            let sql = "SELECT staged, delivered FROM inbound WHERE delivered_at IS NULL AND staged <> ''";
+            let mut statement = conn.prepare_cached(sql)?;
+            Ok(statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?)
         })
     }
 

@@ -83,6 +83,22 @@ fn every_row_and_the_journal_outlive_the_upgrade() {
 }
 
 #[test]
+fn a_backup_can_be_made_before_the_upgrade() {
+    for name in ["sender", "receiver"] {
+        let dir = state(name);
+        let to = tempfile::tempdir().unwrap();
+        Store::copy(dir.path(), &to.path().join("node.db"), &mut |_, _| {}).unwrap();
+        let copy = Store::open_copy(to.path()).unwrap();
+        assert_eq!(copy.schema().unwrap(), 1, "a copy is brought up to date where it is put back");
+        copy.check().unwrap();
+        assert!(copy.claimed().unwrap().is_empty() && copy.staged().unwrap().is_empty());
+        assert_eq!(copy.di_name([0; 16]).unwrap(), None);
+        assert!(!copy.spool_names().unwrap().is_empty());
+        assert_eq!(copy.archives(0, 10).unwrap().len(), if name == "receiver" { 3 } else { 0 });
+    }
+}
+
+#[test]
 fn what_was_under_way_goes_on() {
     let dir = state("sender");
     let store = Store::open(dir.path(), NOW).unwrap();

@@ -108,20 +108,16 @@ fn work(
     for (name, path) in files(&config.folders.work)? {
         let id = name.split(['/', '.']).next().and_then(crate::intake::id_of);
         let Some(id) = id else { continue };
-        if copy.document(id)?.is_some()
+        if copy.di_name(id)?.is_some()
             && writer.copy(&path, &format!("work/{name}"), &mut |n| progress("處理中的公文", n))?
         {
             copied.insert(id);
         }
     }
     let whole = |id: &[u8; 16]| -> Result<bool, Trouble> {
-        let known = copy.document(*id)?.map(|known| known.files).unwrap_or_default();
-        let prefix = format!("work/{}/", backup::hex(id));
+        let di = copy.di_name(*id)?.unwrap_or_default();
         // one that is too large has no copies of its companions
-        let has_di = known.iter().filter(|file| file.role == "di");
-        Ok(has_di
-            .into_iter()
-            .all(|file| writer.manifest.files.contains_key(&format!("{prefix}{}", file.name))))
+        Ok(writer.manifest.files.contains_key(&format!("work/{}/{di}", backup::hex(id))))
     };
     for id in copy.claimed()? {
         if !copied.contains(&id) || !whole(&id)? {
@@ -163,10 +159,10 @@ fn staged(
     writer: &mut Writer,
     progress: &mut dyn FnMut(&str, u64),
 ) -> Result<(), Trouble> {
-    for row in copy.to_deliver(u32::MAX)? {
-        for place in [&row.staged, &row.delivered] {
+    for (staged, delivered) in copy.staged()? {
+        for place in [&staged, &delivered] {
             for (name, path) in files(&config.folders.inbox.join(place))? {
-                let name = format!("inbox/{}/{name}", row.staged);
+                let name = format!("inbox/{staged}/{name}");
                 writer.copy(&path, &name, &mut |n| progress("待放入收文資料夾的公文", n))?;
             }
         }
