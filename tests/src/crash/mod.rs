@@ -2,7 +2,7 @@
 //!
 //! In the order of a run: [`letters`] makes letters and writes each into a manifest before it is dropped; [`house`] runs
 //! center, nodes and card helper as real processes and kills them; [`points`] has them die at every named fail point,
-//! [`random`] kills them at random times; [`person`] does what a person would (a card that asks after a kill inside a
+//! [`mod@random`] kills them at random times; [`person`] does what a person would (a card that asks after a kill inside a
 //! login) and waits until everything is settled; [`check`] compares everybody's books, archives and folders with the
 //! manifest. [`dice`] makes all choices, from one seed.
 
