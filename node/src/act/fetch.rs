@@ -54,8 +54,7 @@ pub async fn offers(tools: &Tools) -> Step<Heard> {
                     heard.answered_before = true;
                     tracing::debug!(id, receipt, "offered again; the stored receipt is sent again");
                 }
-                Offered::Known { .. } => heard.new = true,
-                Offered::New(_) | Offered::Replaced(_) => heard.new = true,
+                Offered::Known { .. } | Offered::New(_) | Offered::Replaced(_) => heard.new = true,
                 Offered::Conflict(_) => {}
             }
         }
