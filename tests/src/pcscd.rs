@@ -104,6 +104,8 @@ impl Pcscd {
         // Pulled and back before the service looked again, it would never have gone, which no hand can do.
         let reader = format!("{} 00 {slot:02}", self.name);
         Watch::start(self.environment(), Some(&reader)).until("card-absent");
+        // The service may just have died with the card in it: the card learns that from its wire, in its own time.
+        assert!(card.wait_pulled(DEADLINE), "the card is in a reader already");
         let before = card.counts().resets;
         card.insert(self.port(slot));
         let noticed = card.wait(DEADLINE, |counts| counts.resets > before);

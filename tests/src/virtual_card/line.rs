@@ -30,11 +30,6 @@ impl Line {
         let thread = std::thread::Builder::new().name("virtual-card".into()).spawn(serve).expect("thread");
         Self { stream, thread: Some(thread) }
     }
-
-    /// Whether the reader is gone, or the card was pulled during an operation.
-    pub(super) fn is_cut(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
 }
 
 impl Drop for Line {
