@@ -22,6 +22,9 @@
 #[cfg(feature = "failpoints")]
 pub mod points;
 pub mod record;
+mod together;
+
+pub use together::Together;
 
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
@@ -142,14 +145,17 @@ pub fn remove_all(name: &'static str, path: &Path) -> io::Result<()> {
     step(name, Step::Remove, (path, None), || std::fs::remove_dir_all(path))
 }
 
-/// Makes the names in a folder durable.
+/// Makes the names in a folder durable. Those who ask for the same folder at the same time share one fsync, which begins
+/// after all of them have asked.
 ///
 /// # Errors
 /// As opening and [`std::fs::File::sync_all`].
 #[inline]
 #[expect(clippy::disallowed_methods, reason = "this is the layer")]
 pub fn sync_folder(name: &'static str, path: &Path) -> io::Result<()> {
-    step(name, Step::Folder, (path, None), || std::fs::File::open(path)?.sync_all())
+    step(name, Step::Folder, (path, None), || {
+        together::folder(path, || std::fs::File::open(path)?.sync_all())
+    })
 }
 
 /// A file being written.

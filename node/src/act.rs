@@ -6,6 +6,7 @@
 //! - [`fetch`] and [`open`] take what arrived to the archive, [`answer`] signs and reports receipts;
 //! - [`outcome`] reads the receipts of others; [`directory`] knows whom to seal to and whom to believe, [`trust`] whether
 //!   certificates are revoked;
+//! - `ahead` begins a step with the record that makes it possible;
 //! - [`recall`] asks the center what a restored node has forgotten;
 //! - [`upkeep`] does what belongs to no document.
 
@@ -20,6 +21,7 @@ use crate::flow::{Fault, Outcome, Why};
 use crate::link::Link;
 use crate::parts::Parts;
 
+pub(crate) mod ahead;
 pub mod answer;
 pub mod directory;
 pub mod expiry;
@@ -59,6 +61,8 @@ pub struct Tools {
     pub wake: Arc<Notify>,
     /// Rung when a unit was claimed.
     pub claimed: Arc<Notify>,
+    /// Steps that begin with the record before them.
+    pub(crate) ahead: ahead::Ahead,
     /// Cancelled when the node stops and waits no longer: an act is then given up, and that is recorded.
     pub cut: CancellationToken,
     /// What is wrong with the node as a whole.

@@ -164,9 +164,11 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
     for (file, path) in &made {
         file.sync_all().map_err(at("synced", path))?;
     }
-    for place in [&staged, &keep, &box_place] {
+    for place in [&staged, &keep] {
         place.sync().map_err(at("synced", place.path()))?;
     }
+    // What many come into at a time, they make durable together.
+    sync(INBOX, &box_path)?;
     sync(ARCHIVE, kept.parent().unwrap_or(&kept))?;
     let shown = |path: &Path| path.to_string_lossy().into_owned();
     Ok(Staged {

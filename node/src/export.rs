@@ -12,7 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -24,6 +24,7 @@ use envelope::{Certificate, Digest};
 use serde::Serialize;
 use store::Store;
 use store::boxes::{Found, Incoming, Outgoing};
+use store::content::Content;
 use store::outbound::PartRow;
 
 use crate::api::read::{self, hex};
@@ -174,7 +175,8 @@ pub fn outbound(store: &Store, found: &Outgoing, status: &Path, to: &Path) -> Re
         let name = format!("{id}{}.evidence.zip", suffix(container.variant));
         let Some(mut file) = export.kept(store, &container.file, "")? else { continue };
         let recipients = recipients(store, found, container.variant)?;
-        let length = file.metadata().map_err(|e| export.failed(&container.file, e))?.len();
+        let length = file.seek(io::SeekFrom::End(0)).map_err(|e| export.failed(&container.file, e))?;
+        rewind(&mut file, Path::new(&container.file))?;
         let certificates = certificates(&mut file)?;
         let path = export.path(&name);
         let out = export.create(&name)?;
@@ -287,7 +289,7 @@ fn recipients(store: &Store, found: &Outgoing, variant: u16) -> Result<Vec<Recip
 }
 
 /// The certificates that the container's signature carries: the signer's and those above it.
-fn certificates(file: &mut File) -> Result<Vec<Certificate>, Error> {
+fn certificates(file: &mut (impl Read + Seek)) -> Result<Vec<Certificate>, Error> {
     let checked = container::check(file, &everything())?;
     let mut all = vec![checked.signed.signer];
     all.extend(checked.signed.certificates);
@@ -343,8 +345,8 @@ fn in_folder(folder: &Path, ending: &str) -> Option<PathBuf> {
     found.into_iter().next()
 }
 
-fn rewind(file: &mut File, path: &Path) -> Result<(), Error> {
-    io::Seek::rewind(file).map_err(|source| Error::Write { path: path.to_owned(), source })
+fn rewind(file: &mut impl Seek, path: &Path) -> Result<(), Error> {
+    file.rewind().map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
 /// Writes into the target folder, and remembers what.
@@ -368,11 +370,11 @@ impl Writer {
         Error::Write { path: self.path(name), source }
     }
 
-    /// A spool file, or `None` (noted, unless `name` is empty) if it is no longer kept.
-    fn kept(&mut self, store: &Store, file: &str, name: &str) -> Result<Option<File>, Error> {
+    /// Content, or `None` (noted, unless `name` is empty) if it is no longer kept.
+    fn kept(&mut self, store: &Store, file: &str, name: &str) -> Result<Option<Content>, Error> {
         // A row names no file once it is no longer kept.
         if !file.is_empty() {
-            match store.spool().open(file) {
+            match store.content(file) {
                 Ok(file) => return Ok(Some(file)),
                 Err(store::Error::SpoolMissing(_)) => {}
                 Err(error) => return Err(error.into()),
@@ -413,7 +415,7 @@ impl Writer {
     }
 
     /// The unit's files below `ID/`; their names were checked by the container's reader.
-    fn unpack(&mut self, container: &mut File) -> Result<(), Error> {
+    fn unpack(&mut self, container: &mut (impl Read + Seek)) -> Result<(), Error> {
         let checked = container::check(container, &everything())?;
         let folder = self.path(&self.id);
         match std::fs::create_dir(&folder) {

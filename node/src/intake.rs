@@ -14,22 +14,28 @@
 //! - No link is followed, nothing but regular files is opened, no name leads out of the folder.
 //!
 //! It writes `work/<id>/` (the DI and its companions, flat) and `work/<id>.json` (where they came from, until the originals
-//! are gone). Whatever cannot be taken stays in the drop folder and is tried again; a DI whose companions do not come is claimed
+//! are gone). A small unit is read into memory and sealed at once, if it can be (`small`): then its row says Sealed from the
+//! beginning, what was sealed is durable with it, and of the unit nothing but the renamed DI lies in `work/`.
+//! One during which the process ended is claimed first the next time, so that such ends are counted.
+//! Whatever cannot be taken stays in the drop folder and is tried again; a DI whose companions do not come is claimed
 //! without them when the patience is over, so that it is refused with its reason.
 
 mod census;
 mod claim;
 pub(crate) mod place;
+mod small;
 #[cfg(test)]
 mod tests;
-mod together;
 mod unit;
 mod watch;
 
 use crate::trouble::Troubles;
 use claim::{Desk, Origin, record_name};
 use config::NodeConfig;
+use durable::Together;
 use place::{Entry, Place};
+pub(crate) use small::AtOnce;
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -37,7 +43,6 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use store::Store;
-use together::Together;
 use unit::Key;
 use watch::{Message, Shared, Times, Watch};
 
@@ -132,15 +137,18 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Watches the drop folder and claims what is whole: files into `work/<id>/`, then the row, then `wake`.
+    /// Watches the drop folder and claims what is whole: files into `work/<id>/`, then the row, then `wake`. Small units
+    /// that `at_once` can seal are recorded as sealed, but not those of `cut_off`.
     ///
     /// # Errors
     /// [`Error::Folder`], [`Error::Elsewhere`].
-    pub fn start(
+    pub(crate) fn start(
         config: &NodeConfig,
         store: Store,
         wake: Arc<tokio::sync::Notify>,
         troubles: Troubles,
+        at_once: Option<Box<dyn AtOnce>>,
+        cut_off: CutOff,
     ) -> Result<Self, Error> {
         let (drop, work) = (&config.folders.drop, &config.folders.work);
         let work_place = open("work", work)?;
@@ -159,7 +167,16 @@ impl Intake {
         let (jobs, queue) = mpsc::channel();
         let (tell, messages) = mpsc::channel();
         let (census, queue) = (census::Census::default(), Mutex::new(queue));
-        let shared = Arc::new(Shared { store, wake, troubles, desk, census, jobs: queue });
+        let shared = Arc::new(Shared {
+            store,
+            wake,
+            troubles,
+            desk,
+            census,
+            jobs: queue,
+            at_once,
+            cut_off: cut_off.0,
+        });
         let times = Times {
             settle: config.intake.settle.get(),
             scan_every: config.intake.scan_every.get(),
@@ -167,7 +184,7 @@ impl Intake {
         };
         let mut watch =
             Watch::new(drop.clone(), config.limits.di.get(), times, Arc::clone(&shared), jobs, tell.clone());
-        for (record, origin) in records(&shared.desk.work, &shared.store) {
+        for (record, origin) in records(&shared.desk.work, &drop_place, &shared.store) {
             watch.resume(&origin, Path::new(&record));
         }
         let workers = config.limits.in_flight.clamp(1, MOST_WORKERS);
@@ -208,11 +225,11 @@ fn thread(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHand
 }
 
 /// Puts right what a crash left: a folder in `work/` without a row goes back into the drop folder. Call it before
-/// [`Intake::start`]. `_now` is for symmetry with the other recoveries.
+/// [`Intake::start`]. `_now` is for symmetry with the other recoveries. Returns the small units among them.
 ///
 /// # Errors
 /// [`Error::Folder`], [`Error::Store`].
-pub fn recover(config: &NodeConfig, store: &Store, _now: i64) -> Result<(), Error> {
+pub fn recover(config: &NodeConfig, store: &Store, _now: i64) -> Result<CutOff, Error> {
     let drop = open("drop", &config.folders.drop)?;
     let work = open("work", &config.folders.work)?;
     let desk = Desk {
@@ -224,7 +241,16 @@ pub fn recover(config: &NodeConfig, store: &Store, _now: i64) -> Result<(), Erro
         together: Together::default(),
     };
     let names = work.list().map_err(|source| Error::Folder { path: work.path().to_owned(), source })?;
+    let mut cut_off = HashSet::new();
     for (name, _) in names {
+        if let Some((id, key)) = small::named(&name) {
+            if store.document(id).map_err(Error::Store)?.is_none() {
+                tracing::warn!(drop = key.shown(), "a claim was cut off; the letter is taken again");
+                desk.let_go(&lay_in(&drop, key.folder.as_deref()), &key, &name);
+                cut_off.insert(key);
+            }
+            continue;
+        }
         let Some(id) = unhex(&name) else { continue };
         if store.document(id).map_err(Error::Store)?.is_some() {
             continue;
@@ -236,17 +262,23 @@ pub fn recover(config: &NodeConfig, store: &Store, _now: i64) -> Result<(), Erro
             let _ = work.remove(&record_name(&name));
             continue;
         };
-        let place = match &origin.folder {
-            Some(folder) => {
-                drop.folder(folder).or_else(|_| drop.make_folder(folder)).unwrap_or_else(|_| drop.clone())
-            }
-            None => drop.clone(),
-        };
+        let place = lay_in(&drop, origin.folder.as_deref());
         let key = Key { folder: origin.folder, di: origin.di };
         tracing::warn!(drop = key.shown(), "a claim was cut off; the letter is taken again");
         desk.put_back(&key, &place, &name);
     }
-    Ok(())
+    Ok(CutOff(cut_off))
+}
+
+/// Small units during which the process ended: perhaps because of what is in them.
+#[derive(Debug, Default)]
+pub struct CutOff(HashSet<Key>);
+
+/// The folder in which a unit lay, made again if need be; at worst the drop folder itself.
+fn lay_in(drop: &Place, folder: Option<&OsStr>) -> Place {
+    folder
+        .and_then(|folder| drop.folder(folder).or_else(|_| drop.make_folder(folder)).ok())
+        .unwrap_or_else(|| drop.clone())
 }
 
 /// The folder with the DI and the companions of a claimed document, flat, by the names of its files.
@@ -307,14 +339,22 @@ fn file_system(path: &Path) -> Option<u64> {
 
 /// What is recorded of claims whose originals may still be there. Only of those with a row: before it, the originals are
 /// all there is.
-fn records(work: &Place, store: &Store) -> Vec<(OsString, Origin)> {
-    let names = work.list().unwrap_or_default().into_iter().map(|(name, _)| name);
+fn records(work: &Place, drop: &Place, store: &Store) -> Vec<(OsString, Origin)> {
+    let names: Vec<OsString> = work.list().unwrap_or_default().into_iter().map(|(name, _)| name).collect();
+    let small = names.iter().filter_map(|name| {
+        let (id, key) = small::named(name)?;
+        let known = matches!(store.document(id), Ok(Some(_)));
+        known.then(|| (name.clone(), small::origin(drop, store, id, key)))
+    });
+    let mut out: Vec<(OsString, Origin)> = small.collect();
+    let names = names.into_iter();
     let records = names.filter(|name| name.as_bytes().ends_with(b".json"));
     let known = records.filter(|name| {
         let id = name.as_bytes().strip_suffix(b".json").and_then(|id| unhex(OsStr::from_bytes(id)));
         id.is_some_and(|id| matches!(store.document(id), Ok(Some(_))))
     });
-    known.filter_map(|name| origin_of(work, &name).map(|origin| (name, origin))).collect()
+    out.extend(known.filter_map(|name| origin_of(work, &name).map(|origin| (name, origin))));
+    out
 }
 
 fn origin_of(work: &Place, record: &OsStr) -> Option<Origin> {

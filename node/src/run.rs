@@ -11,6 +11,7 @@
 
 mod card;
 mod clock;
+mod direct;
 mod job;
 mod lane;
 mod pump;
@@ -24,9 +25,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::act::ahead::Begun;
 use crate::act::{Tools, answer};
 use crate::flow::{Act, DEATHS, Facts, Why, inbound, outbound};
 use crate::link::{Cursors, LinkState, News};
+pub(crate) use direct::Direct;
+pub(crate) use job::when;
 use job::{Done, Work};
 use lane::Lane;
 use pump::Pumps;
@@ -88,10 +92,10 @@ impl Dirty {
         urgent: true,
     };
 
-    /// A unit was claimed; it may be held.
+    /// A unit was claimed, or claimed and sealed; it may be held.
     const CLAIMED: Self = Self {
         documents: true,
-        parts: false,
+        parts: true,
         inbound: false,
         answers: false,
         reports: false,
@@ -163,12 +167,22 @@ const DOCUMENTS: usize = 0;
 const PARTS: usize = 1;
 const INBOUND: usize = 2;
 
+/// What the loop knows of the world before it has looked: nothing may begin.
+pub(crate) fn nothing_known() -> watch::Sender<Facts> {
+    watch::Sender::new(Facts { link: false, direct: false, ..Facts::all(now()) })
+}
+
 /// Runs until `stop`; then nothing new is begun, and what is under way may end.
-pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
+pub(crate) async fn run(
+    tools: Tools,
+    facts: watch::Sender<Facts>,
+    mut begun: mpsc::UnboundedReceiver<Begun>,
+    stop: CancellationToken,
+) {
     let (done, mut finished) = mpsc::unbounded_channel();
     let each = tools.config.limits.in_flight;
     let mut run = Run {
-        facts: watch::Sender::new(Facts { link: false, ..Facts::all(now()) }),
+        facts,
         away: BTreeMap::new(),
         told: BTreeMap::new(),
         lanes: [Lane::new(each), Lane::new(each), Lane::new(each)],
@@ -208,6 +222,7 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
     run.link_changed(&at_first).await;
     loop {
         run.step().await;
+        run.tell_direct();
         let sleep = run.until_due();
         tokio::select! {
             () = stop.cancelled() => break,
@@ -215,6 +230,12 @@ pub(crate) async fn run(tools: Tools, stop: CancellationToken) {
                 run.ended(&end).await;
                 while let Ok(end) = finished.try_recv() {
                     run.ended(&end).await;
+                }
+            }
+            Some(step) = begun.recv() => {
+                run.go_on(step);
+                while let Ok(step) = begun.try_recv() {
+                    run.go_on(step);
                 }
             }
             () = run.tools.wake.notified() => run.all(),
@@ -300,6 +321,11 @@ impl Run {
             tracing::error!(%error, "what waits could not be woken");
         }
         self.hasten_at_start().await;
+    }
+
+    fn tell_direct(&self) {
+        let direct = !self.alone && !self.quiet && self.behind.is_none() && !self.tools.troubles.waits();
+        self.facts.send_if_modified(|facts| std::mem::replace(&mut facts.direct, direct) != direct);
     }
 
     fn facts_now(&mut self) -> Facts {
@@ -518,7 +544,7 @@ impl Run {
                     let act = outbound::decide_part(&(&row).into(), facts);
                     let (target, suspect, size) =
                         (Target::Part(row.id), suspect(row.trouble.begun), row.length);
-                    Candidate { target, act, suspect, size, work: Work::Part(Box::new(row), act) }
+                    Candidate { target, act, suspect, size, work: Work::Part(Box::new(row), act, None) }
                 })
                 .collect(),
             _ => store
@@ -528,7 +554,7 @@ impl Run {
                     let act = inbound::decide(&(&row).into(), facts);
                     let (target, suspect) = (Target::Inbound(row.id), suspect(row.trouble.begun));
                     let size = row.offer.length;
-                    Candidate { target, act, suspect, size, work: Work::Inbound(Box::new(row), act) }
+                    Candidate { target, act, suspect, size, work: Work::Inbound(Box::new(row), act, None) }
                 })
                 .collect(),
         })
@@ -557,6 +583,30 @@ impl Run {
         }
         self.alone = candidate.suspect && candidate.act != Act::SetApart;
         self.spawn(candidate.work);
+    }
+
+    /// A step that was recorded as begun: nothing is left to decide.
+    fn go_on(&mut self, begun: Begun) {
+        let Begun { target, place } = begun;
+        let store = &self.tools.store;
+        let found = match target {
+            Target::Part(id) => {
+                store.part(id).map(|row| row.map(|row| Work::Part(Box::new(row), Act::Submit, Some(place))))
+            }
+            Target::Inbound(id) => store
+                .inbound_row(id)
+                .map(|row| row.map(|row| Work::Inbound(Box::new(row), Act::Fetch, Some(place)))),
+            Target::Document(_) => return,
+        };
+        match found {
+            Ok(Some(work)) if self.busy.insert(target) => self.spawn(work),
+            // Its time comes by itself.
+            Ok(_) => self.next_due = None,
+            Err(error) => {
+                tracing::error!(%error, "what was begun could not be read");
+                self.next_due = None;
+            }
+        }
     }
 
     fn answers(&mut self, facts: &Facts) -> Result<(), store::Error> {

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::act::{Tools, directory::Directory, fetch::spool_name};
+use crate::act::{Tools, ahead::Ahead, directory::Directory, fetch::spool_name};
 use crate::card::{Desk, Given};
 use crate::flow::{Class, Why};
 use crate::intake::Intake;
@@ -51,7 +51,7 @@ pub async fn start(config: NodeConfig) -> Result<Running, Error> {
 /// As [`start`].
 pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Error> {
     let config = Arc::new(config);
-    let Prepared { store, parts, revocation, card } = {
+    let Prepared { store, parts, revocation, card, cut_off } = {
         let config = Arc::clone(&config);
         let joined = tokio::task::spawn_blocking(move || prepare(&config, given)).await;
         joined.map_err(|error| part("recovery", "internal-panic", Class::Retry, error))??
@@ -70,6 +70,8 @@ pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Err
     let troubles = Troubles::default();
     let local = local(&config, &store, &link, &wake, card.clone(), troubles.clone());
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let facts = run::nothing_known();
+    let (ahead, begun) = Ahead::new(config.limits.in_flight, facts.subscribe());
     let tools = Tools {
         config: Arc::clone(&config),
         store: store.clone(),
@@ -81,12 +83,14 @@ pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Err
         cores: Arc::new(Semaphore::new(cores)),
         wake: Arc::clone(&wake),
         claimed: Arc::clone(&claimed),
+        ahead,
         cut: CancellationToken::new(),
         troubles: troubles.clone(),
         clock: now,
     };
     let api = tokio::spawn(api::serve(socket, local, stop_run.clone()));
-    let run = tokio::spawn(run::run(tools, stop_run.clone()));
+    let direct = run::Direct(tools.clone());
+    let run = tokio::spawn(run::run(tools, facts, begun, stop_run.clone()));
     if let Some(card) = &card {
         tokio::spawn(card.clone().follow(store.clone(), now));
     }
@@ -95,8 +99,8 @@ pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Err
         None
     } else {
         let (config, store) = (Arc::clone(&config), store.clone());
-        let started =
-            tokio::task::spawn_blocking(move || Intake::start(&config, store, claimed, troubles)).await;
+        let start = move || Intake::start(&config, store, claimed, troubles, Some(Box::new(direct)), cut_off);
+        let started = tokio::task::spawn_blocking(start).await;
         let started = started.map_err(|error| part("intake", "internal-panic", Class::Retry, error))?;
         Some(started.map_err(|error| part("intake", error.label(), Class::Retry, error))?)
     };
@@ -109,6 +113,7 @@ struct Prepared {
     parts: Parts,
     revocation: revocation::Checker,
     card: Option<Desk>,
+    cut_off: intake::CutOff,
 }
 
 /// Folders, store, keys, recovery: blocking, before anything runs.
@@ -125,7 +130,7 @@ fn prepare(config: &NodeConfig, given: Given) -> Result<Prepared, Error> {
     let card = Desk::start(config, given, digests, now)
         .map_err(|error| part("card", error.label(), Class::Wait(Why::Key), error))?;
     let parts = Parts::assemble(config, card.as_ref().map(Desk::keys), filed)?;
-    intake::recover(config, &store, now())
+    let cut_off = intake::recover(config, &store, now())
         .map_err(|error| part("intake", error.label(), Class::Retry, error))?;
     crate::backup::mark(config, &store)
         .map_err(|error| part("delivery folder", error.label(), Class::Retry, error))?;
@@ -139,7 +144,7 @@ fn prepare(config: &NodeConfig, given: Given) -> Result<Prepared, Error> {
     }
     let revocation = revocation::Checker::open(revocation_settings(config), now)
         .map_err(|error| part("revocation", error.label(), Class::Retry, error))?;
-    Ok(Prepared { store, parts, revocation, card })
+    Ok(Prepared { store, parts, revocation, card, cut_off })
 }
 
 /// `[revocation]`, with the node's default: what is sealed to a stolen key cannot be taken back, so it waits.

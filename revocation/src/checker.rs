@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, RwLock, watch};
 use tokio::task::JoinSet;
 
 /// Hosts asked at a time.
@@ -37,6 +37,8 @@ struct Inner {
     state: Mutex<State>,
     ring: Notify,
     changed: watch::Sender<u64>,
+    /// Held by whoever takes an answer over, which nothing cuts off.
+    taking: Arc<RwLock<()>>,
 }
 
 impl Checker {
@@ -63,6 +65,7 @@ impl Checker {
             state: Mutex::new(state),
             ring: Notify::new(),
             changed: watch::Sender::new(0),
+            taking: Arc::default(),
         })))
     }
 
@@ -268,6 +271,7 @@ impl Checker {
             }
         }
         jobs.shutdown().await;
+        let _ended = self.0.taking.write().await;
     }
 
     /// What to fetch now, with the host that is busy from here on: one fetch per host.
@@ -349,7 +353,11 @@ impl Checker {
         let (checker, key, path) = (self.clone(), *key, incoming.0.clone());
         let result = match fetched {
             Ok(_) => {
-                let work = move || checker.take(&key, &path, &nonce);
+                let taking = Arc::clone(&self.0.taking).read_owned().await;
+                let work = move || {
+                    let _taking = taking;
+                    checker.take(&key, &path, &nonce)
+                };
                 tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Task))
             }
             Err(error) => Err(error),

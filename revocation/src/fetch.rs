@@ -153,7 +153,8 @@ async fn store(
     if announced > limit {
         return Err(too_large());
     }
-    let mut file = tokio::fs::File::create_new(to).await.map_err(Error::folder(to))?;
+    // On the spot: made on another thread it could come after a stop has cleared up behind this fetch.
+    let mut file = tokio::fs::File::from_std(std::fs::File::create_new(to).map_err(Error::folder(to))?);
     let mut length = 0;
     loop {
         let next = timeout(SILENCE, body.frame()).await;

@@ -32,6 +32,7 @@ fn sealing(claim: &Claim) -> Sealing {
         parts: vec![part],
         lines: vec![NewLine { recipient: "XC00000001".to_owned(), ..NewLine::default() }],
         hints: Vec::new(),
+        contents: Vec::new(),
     }
 }
 

@@ -101,6 +101,7 @@ fn one(store: &Store, n: u32) -> Result<(), store::Error> {
                 }],
                 lines: vec![NewLine { recipient: "XC00000001".to_owned(), ..NewLine::default() }],
                 hints: Vec::new(),
+                contents: Vec::new(),
             },
             2,
         )

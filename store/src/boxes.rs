@@ -155,7 +155,7 @@ pub struct Counters {
 /// A content file that nobody needs any more, and whose row names it still.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spooled {
-    /// Its name in the spool.
+    /// Its name: in the spool, or of content in the database.
     pub name: String,
     pub(crate) owner: Owner,
 }
@@ -448,14 +448,15 @@ impl Store {
         })
     }
 
-    /// Every spool file that a row names: what the clean-up at start must not remove.
+    /// Every spool file that a row names: what the clean-up at start must not remove. Content in the database is not
+    /// among them.
     ///
     /// # Errors
     /// Those of reading the database.
     pub fn spool_names(&self) -> Result<Vec<String>, Error> {
-        let sql =
-            "SELECT file FROM part WHERE file <> '' UNION ALL SELECT file FROM container WHERE file <> ''
-                   UNION ALL SELECT file FROM inbound WHERE file <> ''";
+        let sql = "SELECT file FROM part WHERE file <> '' AND file NOT LIKE '@%'
+             UNION ALL SELECT file FROM container WHERE file <> '' AND file NOT LIKE '@%'
+             UNION ALL SELECT file FROM inbound WHERE file <> ''";
         self.read("reading spool names", |conn| list(conn, sql, [], |r| r.get(0)))
     }
 

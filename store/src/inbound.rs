@@ -5,6 +5,7 @@ mod record;
 pub(crate) use record::{advance, offer_one, organisation};
 
 use crate::outbound::{About, File, Trouble};
+use crate::queue::Begin;
 use crate::state::{Inbound, Priority, Verdict};
 use crate::{Digest, DocumentId};
 
@@ -43,11 +44,24 @@ pub struct Offer {
     pub receipt: Vec<u8>,
 }
 
+/// Which of the new ones begin with the record of their offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BeginSome {
+    /// How.
+    pub begin: Begin,
+    /// At most so many.
+    pub most: usize,
+    /// Of at most so many bytes.
+    pub small: u64,
+}
+
 /// What an offer was to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Offered {
     /// New: row made, due at once.
     New(i64),
+    /// New, and its first step is begun.
+    Begun(i64),
     /// Here already, in that state. If it has been answered, the stored receipt will be sent again.
     Known {
         /// The row.

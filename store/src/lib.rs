@@ -18,6 +18,7 @@
 //! `spool/`.
 
 pub mod boxes;
+pub mod content;
 mod copy;
 mod error;
 pub mod inbound;
@@ -44,7 +45,7 @@ use rusqlite::Connection;
 
 pub use crate::error::{Class, Error, LABELS};
 pub use crate::writer::{Answered, Ticket};
-use crate::writer::{Job, Ledger};
+use crate::writer::{Ledger, Queued};
 
 /// 128 random bits, made by the sender at claim.
 pub type DocumentId = [u8; 16];
@@ -73,7 +74,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     spool: spool::Spool,
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Option<mpsc::Sender<Queued>>,
     writer: Option<JoinHandle<()>>,
     readers: Option<reader::Readers>,
     /// None when opened for reading only.
@@ -169,10 +170,27 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Ledger) -> Result<T, Error> + Send + 'static,
     {
+        self.queue(during, operation, false)
+    }
+
+    /// The same for one that nothing new depends on: a moment later it costs no commit of its own.
+    fn write_patiently<T, F>(&self, during: &'static str, operation: F) -> Ticket<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Ledger) -> Result<T, Error> + Send + 'static,
+    {
+        self.queue(during, operation, true)
+    }
+
+    fn queue<T, F>(&self, during: &'static str, operation: F, patient: bool) -> Ticket<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Ledger) -> Result<T, Error> + Send + 'static,
+    {
         let (job, ticket) = writer::job(during, operation);
         if let Some(jobs) = &self.inner.jobs {
             // without a writer the job is dropped with its sender, and the ticket says `store-closed`
-            let _ = jobs.send(job);
+            let _ = jobs.send(Queued { job, patient });
         }
         ticket
     }

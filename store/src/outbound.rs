@@ -1,11 +1,14 @@
 //! What we send: documents, their containers, parts and recipient lines.
 
 mod record;
+mod send;
 
+use crate::content::Small;
 use crate::state::{Document, Line, Priority, Word};
 pub use crate::verdict::{Effect, VerdictLine, Verdicts};
 use crate::{Digest, DocumentId};
-pub(crate) use record::{advance_line, insert_files, locate, next_round, settle};
+pub(crate) use record::{advance_line, locate, next_round, settle};
+pub(crate) use send::insert_files;
 
 /// What a document says of itself, for lists and searches. Empty where it does not say or could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,7 +82,7 @@ pub struct Container {
     pub manifest: Digest,
     /// SHA-256 of the signature.
     pub signature: Digest,
-    /// Name in the spool.
+    /// Name of the content ([`Store::content`](crate::Store::content)).
     pub file: String,
     /// Length in bytes.
     pub size: u64,
@@ -96,7 +99,7 @@ pub struct NewPart {
     pub sealed: Digest,
     /// Length of the sealed bytes.
     pub length: u64,
-    /// Name of the sealed bytes in the spool.
+    /// Name of the sealed bytes ([`Store::content`](crate::Store::content)).
     pub file: String,
 }
 
@@ -145,6 +148,8 @@ pub struct Sealing {
     pub lines: Vec<NewLine>,
     /// Names without a line.
     pub hints: Vec<Hint>,
+    /// What of its content is to lie in the database; containers and parts call it by its name here.
+    pub contents: Vec<Small>,
 }
 
 /// A document sealed anew for some of its recipients: what [`Store::resent`](crate::Store::resent) records in one step.
@@ -158,6 +163,8 @@ pub struct Resending {
     pub parts: Vec<NewPart>,
     /// Recipient code, variant and group of its part, certificate sealed to.
     pub lines: Vec<ResentLine>,
+    /// What of its content is to lie in the database; parts call it by its name here.
+    pub contents: Vec<Small>,
 }
 
 /// A recipient of a later round.

@@ -45,6 +45,29 @@ pub struct Attempt {
     pub begun: u32,
 }
 
+/// A step that begins with the record that makes it possible: as [`Store::attempt`] right after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begin {
+    /// Its name.
+    pub step: &'static str,
+    /// When it is looked at again if no outcome comes.
+    pub due: i64,
+}
+
+impl Begin {
+    /// Its first try.
+    pub(crate) fn record(self, ledger: &Ledger, target: Target) -> Result<(), Error> {
+        let (table, number, row) = match target {
+            Target::Part(id) => ("part", "id", id),
+            Target::Inbound(id) => ("inbound", "id", id),
+            Target::Document(_) => return Err(Error::Bad("a document begins by itself")),
+        };
+        let sql =
+            format!("UPDATE {table} SET attempts = 1, begun = 1, due = ?2, step = ?3 WHERE {number} = ?1");
+        ledger.execute(&sql, params![row, self.due, self.step]).map(drop)
+    }
+}
+
 /// The oldest due rows in the order of work: most urgent first, then the longest due, then the smallest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Take {

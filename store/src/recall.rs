@@ -160,7 +160,7 @@ struct Met {
 
 fn recall(ledger: &mut Ledger, line: &Recalled, epoch: [u8; 16], at: i64) -> Result<bool, Error> {
     let id = match offer_one(ledger, &line.offer, epoch, at)? {
-        Offered::New(id) | Offered::Replaced(id) | Offered::Known { id, .. } => id,
+        Offered::New(id) | Offered::Begun(id) | Offered::Replaced(id) | Offered::Known { id, .. } => id,
         Offered::Conflict(_) => return Ok(false),
     };
     let sql = "SELECT state, file <> '', receipt FROM inbound WHERE id = ?1";

@@ -9,7 +9,11 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::Error;
 
 /// One step per entry, applied once and in order. New steps are new files; a step that was released is never edited.
-const STEPS: &[&str] = &[include_str!("../schema/0001.sql"), include_str!("../schema/0002.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../schema/0001.sql"),
+    include_str!("../schema/0002.sql"),
+    include_str!("../schema/0003.sql"),
+];
 
 /// The schema after the last step.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of steps")]

@@ -67,7 +67,7 @@ impl Store {
     /// Accepted, and verdicts that came early are applied. The same again changes nothing; a receipt with other bytes
     /// (a restored center) is kept beside the first.
     pub fn accepted(&self, part: i64, receipt: Vec<u8>, accepted_at: i64, at: i64) -> Ticket<()> {
-        self.write("accepted", move |ledger| {
+        self.write_patiently("accepted", move |ledger| {
             let sql = "SELECT p.doc, d.id, p.round, p.todo, r.bytes FROM part p JOIN document d ON d.key = p.doc
                        LEFT JOIN receipt r ON r.id = p.receipt WHERE p.id = ?1";
             let (key, document, round, todo, first): (i64, DocumentId, u16, bool, Option<Vec<u8>>) = ledger

@@ -1,12 +1,14 @@
 //! The one thread that writes, and the tickets that its callers wait on.
 //!
 //! Commands are drained into groups of at most [`GROUP`]: one transaction, one fsync. Each has a savepoint, so that one
-//! that fails takes nothing of its neighbours along. Answers go out after the COMMIT.
+//! that fails takes nothing of its neighbours along. Answers go out after the COMMIT. A command that nothing new depends on
+//! is *patient*: it waits a moment for others to share its commit with.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use rusqlite::{CachedStatement, Connection, Params};
 
@@ -15,6 +17,8 @@ use crate::journal::{self, Head, Of};
 
 /// Commands in one transaction at most.
 const GROUP: usize = 256;
+/// So long does a patient command wait for others. At most so much later is it durable; its order does not change.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// The name of this place at the points of `durable`.
 const STORE: &str = "store";
 
@@ -59,6 +63,12 @@ impl<T> Future for Answered<T> {
 type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// A command: given the ledger, or why there is none, it says whether it failed and how to answer.
 pub(crate) type Job = Box<dyn FnOnce(Result<&mut Ledger, Error>) -> (Result<(), Error>, Reply) + Send>;
+
+/// A command in the queue.
+pub(crate) struct Queued {
+    pub(crate) job: Job,
+    pub(crate) patient: bool,
+}
 
 /// Packs an operation and its ticket.
 pub(crate) fn job<T, F>(during: &'static str, operation: F) -> (Job, Ticket<T>)
@@ -150,12 +160,37 @@ impl Ledger {
 }
 
 /// Runs until every sender is gone.
-pub(crate) fn run(mut ledger: Ledger, jobs: &mpsc::Receiver<Job>) {
+pub(crate) fn run(mut ledger: Ledger, jobs: &mpsc::Receiver<Queued>) {
     while let Ok(first) = jobs.recv() {
-        let group: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1)).collect();
+        let group = gather(first, jobs);
         let (replies, committed) = ledger.transact(group);
         for reply in replies {
             reply(committed.clone());
+        }
+    }
+}
+
+/// The next group: all that is there, and as long as all of it is patient, what comes within a moment.
+fn gather(first: Queued, jobs: &mpsc::Receiver<Queued>) -> Vec<Job> {
+    let until = Instant::now() + PATIENCE;
+    let mut patient = first.patient;
+    let mut group = vec![first.job];
+    loop {
+        while group.len() < GROUP
+            && let Ok(next) = jobs.try_recv()
+        {
+            patient &= next.patient;
+            group.push(next.job);
+        }
+        if !patient || group.len() >= GROUP {
+            return group;
+        }
+        match jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(next) => {
+                patient &= next.patient;
+                group.push(next.job);
+            }
+            Err(_) => return group,
         }
     }
 }
@@ -274,6 +309,22 @@ mod tests {
         assert!(matches!(bad.wait(), Err(Error::Bad("on purpose"))));
         assert_eq!(after.wait().unwrap(), first + 1, "the number of the undone line is used again");
         assert!(store.journal_after(0, 100).unwrap().iter().all(|e| e.event != "half"));
+        store.verify_chain().unwrap();
+    }
+
+    #[test]
+    fn a_patient_command_shares_the_commit_of_the_next_one_and_keeps_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 0).unwrap();
+        let patient =
+            store.write_patiently("patient", |ledger| ledger.log(0, "test", "line", Of::Node, "first"));
+        let next = line(&store, "second");
+        let next = next.wait().unwrap();
+        assert_eq!(patient.wait().unwrap() + 1, next);
+        // and alone it does not wait for ever
+        let alone =
+            store.write_patiently("patient", |ledger| ledger.log(0, "test", "line", Of::Node, "third"));
+        assert_eq!(alone.wait().unwrap(), next + 1);
         store.verify_chain().unwrap();
     }
 

@@ -108,8 +108,19 @@ impl World {
         .await
         .expect("keys");
         let mut config = center_config(dir.path());
-        let center = center::start(config.clone()).await.expect("center starts");
-        config.listen = center.address();
+        // Not a port of those that outgoing connections get: one of them could have it while the center is down.
+        let center = loop {
+            let mut random = [0; 2];
+            getrandom::fill(&mut random).expect("random numbers");
+            config.listen.set_port(10_000 + u16::from_ne_bytes(random) % 10_000);
+            match center::start(config.clone()).await {
+                Ok(center) => break center,
+                Err(error) => {
+                    let taken = format!("{error:?}").contains("AddrInUse");
+                    assert!(taken, "the center does not start: {error:?}");
+                }
+            }
+        };
         let mut world = Self { dir: Some(dir), config, center: Some(center), nodes: Vec::new() };
         for (n, (code, name)) in MEMBERS.into_iter().enumerate().take(members) {
             world.register(code, name);

@@ -1,10 +1,12 @@
 //! Mailbox lines into rows, sealed bytes into the spool.
 
-use store::inbound::{InboundRow, Offer, Offered};
+use store::inbound::{BeginSome, InboundRow, Offer, Offered};
+use store::queue::Target;
 use store::state::Priority;
 
-use super::{Step, Tools, io_trouble, link_trouble, store_trouble, unit};
-use crate::flow::{Fault, Outcome};
+use super::{Step, Tools, ahead, io_trouble, link_trouble, store_trouble, unit};
+use crate::flow::{Act, Fault, Outcome, inbound};
+use crate::run::when;
 use crate::telemetry::hex;
 
 /// Label: what the center served is not what it offered.
@@ -45,14 +47,24 @@ pub async fn offers(tools: &Tools) -> Step<Heard> {
             addressed
         });
         let rows: Vec<Offer> = ours.map(row).collect();
-        let results =
-            tools.store.offered(rows, Some(last), tools.now()).await.map_err(|e| store_trouble(&e))?;
+        let now = tools.now();
+        let may = inbound::may_fetch_at_once(&tools.ahead.facts(now));
+        let mut places = if may { tools.ahead.places(rows.len()) } else { Vec::new() };
+        let begin = ahead::begin(Act::Fetch, &when(tools));
+        let begun = begin.map(|begin| BeginSome { begin, most: places.len(), small: SMALL });
+        let recorded = tools.store.offered_begun(rows, Some(last), begun, now).await;
+        let results = recorded.map_err(|e| store_trouble(&e))?;
         tools.link.stored(|cursors| cursors.offers = last);
         for result in &results {
             match result {
                 Offered::Known { id, receipt: Some(receipt), .. } => {
                     heard.answered_before = true;
                     tracing::debug!(id, receipt, "offered again; the stored receipt is sent again");
+                }
+                Offered::Begun(id) => {
+                    if let Some(place) = places.pop() {
+                        tools.ahead.begun(Target::Inbound(*id), place);
+                    }
                 }
                 Offered::Known { .. } | Offered::New(_) | Offered::Replaced(_) => heard.new = true,
                 Offered::Conflict(_) => {}

@@ -1,37 +1,33 @@
 //! Signs a claimed document and seals it to its recipients; and seals it anew for a resend.
 //!
-//! Each container is signed once: one key operation. It is written to the spool and sealed as parts of the
-//! recipients' groups. Everything is durable in the spool before the row that names it.
+//! Each container is signed once: one key operation. It is sealed as parts of the recipients' groups ([`make`](make::make)).
+//! Everything is durable in the spool before the row that names it, or in the database with that row.
+//!
+//! A small unit that was just taken and needs nobody's answer is sealed before it is recorded ([`at_once`]): then it is one
+//! step, and one commit. Whatever speaks against that is left to [`seal`], which says and records why.
 
+mod make;
+
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufReader, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use envelope::container::{Addressee, Draft, Exchange, Role, UnitFile};
+use envelope::container::{Role, UnitFile};
 use envelope::directory::VerifiedEntry;
-use envelope::sealed::Recipient;
-use store::outbound::{Container, DocumentRow, Hint, NewLine, NewPart, Resending, ResentLine, Sealing};
+use store::outbound::{Claim, DocumentRow, Hint, Resending, ResentLine, Sealing};
 use wire::message::Standing;
 
 use super::directory::{self, Known};
 use super::unit::{self, Unit, Wanted};
-use super::{Step, Tools, own_trouble, store_trouble, trust};
+use super::{Step, Tools, store_trouble, trust};
 use crate::flow::{Fault, Outcome};
-use crate::telemetry::hex;
+use make::{Key, Shelf, groups, make, most_addressees, part};
 
 /// Label: a container that a resend needs is no longer in the spool.
 pub const CONTAINER_GONE: &str = "container-gone";
 
-/// Recipients of a part whose body is small; more only while the header stays no larger than the body.
-const GROUP: usize = 50;
-/// So many content files are held open until they are made durable together.
-const TOGETHER: usize = 32;
-/// About what one recipient costs in the header of a sealed message, bytes.
-const RECIPIENT: u64 = 400;
-
-/// A claimed document, read and accepted.
+/// A document to be sent, read and accepted.
 struct Read {
     unit: Unit,
     sender: String,
@@ -39,17 +35,55 @@ struct Read {
     /// Recipients whose code cannot be one.
     malformed: Vec<String>,
     files: Vec<UnitFile>,
-    folder: PathBuf,
+    from: From,
     hints: Vec<Hint>,
 }
 
-/// A container to be made: who gets it and which files are in it.
-struct Plan {
-    variant: u16,
-    to: Vec<(String, Arc<VerifiedEntry>)>,
-    files: Vec<UnitFile>,
-    listed: Vec<Addressee>,
-    withheld: u32,
+/// Where the files of a unit are.
+enum From {
+    Folder(PathBuf),
+    /// By their names.
+    Memory(Vec<(String, Vec<u8>)>),
+}
+
+impl From {
+    /// All of a file of at most `limit` bytes.
+    fn read(&self, name: &str, limit: u64) -> Step<Cow<'_, [u8]>> {
+        match self {
+            Self::Folder(folder) => unit::read(&folder.join(name), limit).map(Cow::Owned),
+            Self::Memory(files) => match files.iter().find(|(held, _)| held == name) {
+                Some((_, bytes)) if bytes.len() as u64 <= limit => Ok(Cow::Borrowed(bytes)),
+                _ => Err(Outcome::Stopped),
+            },
+        }
+    }
+
+    fn open(&self, name: &str) -> std::io::Result<Box<dyn std::io::Read + '_>> {
+        match self {
+            Self::Folder(folder) => Ok(Box::new(std::fs::File::open(folder.join(name))?)),
+            Self::Memory(files) => {
+                let found = files.iter().find(|(held, _)| held == name);
+                let (_, bytes) = found.ok_or(std::io::ErrorKind::NotFound)?;
+                Ok(Box::new(bytes.as_slice()))
+            }
+        }
+    }
+}
+
+/// Reads, checks, signs and seals a unit that is not recorded yet, if nobody has to be asked. Its result is to be recorded
+/// by [`store::Store::claim_sealed`].
+///
+/// # Errors
+/// Whatever speaks against it. None of it is to be recorded: claimed first, the unit meets it again in [`seal`].
+pub(crate) fn at_once(tools: &Tools, claim: &Claim, files: Vec<Vec<u8>>, now: i64) -> Step<Sealing> {
+    trust::own_may_send(tools)?;
+    let names = claim.files.iter().map(|file| file.name.clone());
+    let from = From::Memory(names.zip(files).collect());
+    let read = read(tools, &claim.files, &claim.di_name, from)?;
+    let known = directory::known_freshly(tools, &read.codes()).ok_or(Outcome::Stopped)?;
+    let resolved = allowed(tools, resolve(read.wanted.clone(), read.malformed.clone(), &known)?)?;
+    let sealing = make(tools, claim.id, now, &read, resolved, &known)?;
+    Ok(Sealing { about: Some(read.unit.about), ..sealing })
 }
 
 /// Reads, checks, signs and seals a claimed document. Its result is to be recorded by [`store::Store::sealed`].
@@ -60,7 +94,9 @@ pub async fn seal(tools: &Tools, row: &DocumentRow) -> Step<Sealing> {
     let (id, created, di_name) = (row.id, row.claimed_at, row.di_name.clone());
     let looked = tools.blocking(move |tools| {
         trust::own_may_send(tools)?;
-        let read = read(tools, id, &di_name)?;
+        let claimed = tools.store.files(id).map_err(|e| store_trouble(&e))?;
+        let from = From::Folder(crate::intake::work_dir(&tools.config, id));
+        let read = read(tools, &claimed, &di_name, from)?;
         let known = directory::known_freshly(tools, &read.codes());
         let resolved = known.and_then(|known| {
             let resolved = resolve(read.wanted.clone(), read.malformed.clone(), &known).ok()?;
@@ -112,11 +148,9 @@ fn allowed(tools: &Tools, resolved: Vec<(String, Wanted)>) -> Step<Vec<(String, 
     Ok(resolved)
 }
 
-/// Reads and judges what lies in the work folder.
-fn read(tools: &Tools, id: [u8; 16], di_name: &str) -> Step<Read> {
+/// Reads and judges a unit.
+fn read(tools: &Tools, claimed: &[store::outbound::File], di_name: &str, from: From) -> Step<Read> {
     let config = &tools.config;
-    let claimed = tools.store.files(id).map_err(|e| store_trouble(&e))?;
-    let folder = crate::intake::work_dir(config, id);
     let total: u64 = claimed.iter().map(|f| f.size).sum();
     if total > config.limits.document.get() {
         let detail = format!("{total} > {}", config.limits.document.get());
@@ -124,12 +158,12 @@ fn read(tools: &Tools, id: [u8; 16], di_name: &str) -> Step<Read> {
     }
     let limits = unit::limits(config);
     let most = config.limits.di.get();
-    let di = unit::read(&folder.join(di_name), most)?;
+    let di = from.read(di_name, most)?;
     let sw = match claimed.iter().find(|f| f.role == "sw") {
-        Some(file) => Some((file.name.as_str(), unit::read(&folder.join(&file.name), most)?)),
+        Some(file) => Some((file.name.as_str(), from.read(&file.name, most)?)),
         None => None,
     };
-    let sw = sw.as_ref().map(|(name, bytes)| (*name, bytes.as_slice()));
+    let sw = sw.as_ref().map(|(name, bytes)| (*name, bytes.as_ref()));
     let own = config.party.code.as_str();
     let unit = unit::judge(&limits, (di_name, &di), sw, own)?;
     let sender = unit::may_go(config, &unit)?;
@@ -159,7 +193,8 @@ fn read(tools: &Tools, id: [u8; 16], di_name: &str) -> Step<Read> {
     let hints = unit::hints(&unit);
     let mut unit = unit;
     unit.about.sender.clone_from(&sender);
-    Ok(Read { unit, sender, wanted, malformed, files, folder, hints })
+    drop((di, sw));
+    Ok(Read { unit, sender, wanted, malformed, files, from, hints })
 }
 
 /// Each line's mailbox: the unit's own if the directory has one, else the organisation's. All that cannot be addressed
@@ -198,194 +233,12 @@ fn resolve(
     Err(Outcome::Bad { label: label.into(), detail: wrong.join(", ") })
 }
 
-/// Which containers there are: the whole one, a reduced one for those without attachments, or one for each recipient
-/// where they must not learn of each other.
-fn plans(read: &Read, to: Vec<(String, bool, Arc<VerifiedEntry>)>) -> Vec<Plan> {
-    let reduced = |files: &[UnitFile]| -> (Vec<UnitFile>, u32) {
-        let kept: Vec<_> = files.iter().filter(|f| f.role != Role::Attachment).cloned().collect();
-        let withheld = u32::try_from(files.len() - kept.len()).unwrap_or(u32::MAX);
-        (kept, withheld)
-    };
-    let addressee = |code: &String, attachments| Addressee { code: code.clone(), attachments };
-    if read.unit.letter.hides_recipients() {
-        let own: Vec<UnitFile> = read.files.iter().filter(|f| f.role != Role::Sw).cloned().collect();
-        let alone = to.into_iter().zip(2_u16..).map(|((code, attachments, entry), variant)| {
-            let (files, withheld) = if attachments { (own.clone(), 0) } else { reduced(&own) };
-            let listed = vec![addressee(&code, attachments)];
-            Plan { variant, to: vec![(code, entry)], files, listed, withheld }
-        });
-        return alone.collect();
-    }
-    let listed: Vec<_> = to.iter().map(|(code, attachments, _)| addressee(code, *attachments)).collect();
-    let (without, withheld) = reduced(&read.files);
-    let (mut whole, mut lesser) = (Vec::new(), Vec::new());
-    for (code, attachments, entry) in to {
-        // Where there is nothing to withhold, all get the same container.
-        if attachments || withheld == 0 { &mut whole } else { &mut lesser }.push((code, entry));
-    }
-    let mut out = Vec::new();
-    if !whole.is_empty() {
-        out.push(Plan {
-            variant: 0,
-            to: whole,
-            files: read.files.clone(),
-            listed: listed.clone(),
-            withheld: 0,
-        });
-    }
-    if !lesser.is_empty() {
-        out.push(Plan { variant: 1, to: lesser, files: without, listed, withheld });
-    }
-    out
-}
-
-/// Signs and seals everything into the spool.
-fn make(
-    tools: &Tools,
-    id: [u8; 16],
-    created: i64,
-    read: &Read,
-    resolved: Vec<(String, Wanted)>,
-    known: &HashMap<String, Known>,
-) -> Step<Sealing> {
-    let mut sealing = Sealing { document: id, hints: read.hints.clone(), ..Sealing::default() };
-    let mut to = Vec::with_capacity(resolved.len());
-    for (code, line) in &resolved {
-        let entry = known.get(code).and_then(|k| k.entry.clone()).ok_or(Outcome::Stopped)?;
-        to.push((code.clone(), line.attachments, entry));
-    }
-    let entries: Vec<_> = to.iter().map(|(code, _, entry)| (code.clone(), Arc::clone(entry))).collect();
-    let judged: Vec<_> = entries.iter().map(|(code, entry)| (code.as_str(), entry)).collect();
-    let own = trust::may_seal(tools, &judged)?;
-    let most = most_addressees(tools);
-    let mut placed: HashMap<String, (u16, u16, envelope::Digest)> = HashMap::new();
-    let mut drafts = Vec::new();
-    for plan in plans(read, to) {
-        let exchange = Exchange {
-            document: id,
-            kind: read.unit.about.kind.clone(),
-            subject: read.unit.about.subject.clone(),
-            created,
-            sender: read.sender.clone(),
-            recipients: plan.listed,
-            withheld: plan.withheld,
-        };
-        let draft = Draft::new(&exchange, &plan.files).map_err(|e| refused(&e))?;
-        let signed = draft.sign(tools.parts.sign.as_ref(), tools.now()).map_err(|e| own_trouble(&e))?;
-        let name = format!("{}.{}.asice", hex(&id), plan.variant);
-        let mut file = tools.store.spool().create(&name).map_err(|e| store_trouble(&e))?;
-        let open = |file: &UnitFile| File::open(read.folder.join(&file.name));
-        let written = {
-            let total = plan.files.iter().map(|f| f.size).sum();
-            let mut out = std::io::BufWriter::with_capacity(super::buffer(total), &mut file);
-            let written = signed.write(&mut out, open).map_err(|e| refused(&e))?;
-            out.flush().map_err(|e| super::io_trouble("spool-failed", &e))?;
-            written
-        };
-        let path = file.path();
-        for (group, members) in groups(&plan.to, written.length, most).enumerate() {
-            let group = u16::try_from(group).unwrap_or(u16::MAX);
-            let (part, sealed) = part(tools, id, plan.variant, group, 0, path, written.length, members)?;
-            sealing.parts.push(part);
-            drafts.push(sealed);
-            for (code, entry) in members {
-                placed.insert(code.clone(), (plan.variant, group, *entry.enc.sha256()));
-            }
-        }
-        drafts.push(file);
-        if drafts.len() >= TOGETHER {
-            tools.store.spool().keep_all(std::mem::take(&mut drafts)).map_err(|e| store_trouble(&e))?;
-        }
-        sealing.containers.push(Container {
-            variant: plan.variant,
-            manifest: written.manifest,
-            signature: written.signature,
-            file: name,
-            size: written.length,
-        });
-    }
-    tools.store.spool().keep_all(drafts).map_err(|e| store_trouble(&e))?;
-    for (code, line) in resolved {
-        let Some((variant, group, certificate)) = placed.get(&code).copied() else { continue };
-        sealing.lines.push(NewLine {
-            recipient: code,
-            name: line.name,
-            copy: line.copy,
-            attachments: line.attachments,
-            paper: false,
-            variant,
-            group,
-            certificate,
-        });
-    }
-    let sealed_to: Vec<_> = entries.iter().map(|(code, entry)| (code.as_str(), &entry.enc)).collect();
-    directory::keep(tools, &sealed_to)?;
-    trust::keep(tools, id, &own)?;
-    Ok(sealing)
-}
-
-/// A container that cannot be made from this unit: the unit's fault, unless it is our disk's or our key's.
-fn refused(error: &envelope::Error) -> Outcome {
-    match error {
-        envelope::Error::BadName { .. }
-        | envelope::Error::TooLarge { .. }
-        | envelope::Error::DuplicateEntry { .. } => {
-            Outcome::Bad { label: error.label().into(), detail: error.to_string() }
-        }
-        other => own_trouble(other),
-    }
-}
-
 /// A recipient that was revoked ends nothing that was sent: a person is told.
 fn stopped_resend(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Bad { label, detail } => Outcome::Fault(Fault::permanent(label, detail)),
         other => other,
     }
-}
-
-/// Groups of at most [`GROUP`], or of as many as keep the header no larger than the body; never more than `most`.
-fn groups<T>(to: &[T], body: u64, most: usize) -> impl Iterator<Item = &[T]> {
-    let fit = usize::try_from(body / RECIPIENT).unwrap_or(usize::MAX);
-    to.chunks(fit.max(GROUP).min(most.max(1)))
-}
-
-/// Most addressees of a part that the center takes, as far as it is known.
-fn most_addressees(tools: &Tools) -> usize {
-    let state = tools.link.state();
-    let told = state.borrow().up().map(|up| up.welcome.max_addressees);
-    usize::from(told.unwrap_or(500).min(wire::MAX_ADDRESSEES))
-}
-
-/// Seals the container at `path` to one group. The sealed bytes are not durable yet.
-#[expect(clippy::too_many_arguments, reason = "the four numbers are the part's key")]
-fn part(
-    tools: &Tools,
-    id: [u8; 16],
-    variant: u16,
-    group: u16,
-    round: u16,
-    path: &std::path::Path,
-    length: u64,
-    members: &[(String, Arc<VerifiedEntry>)],
-) -> Step<(NewPart, store::spool::Draft)> {
-    let recipients: Vec<Recipient> = members
-        .iter()
-        .map(|(_, entry)| Recipient { certificate: entry.enc.clone(), oaep: entry.oaep })
-        .collect();
-    let name = format!("{}.{variant}.{group}.{round}.p7m", hex(&id));
-    let mut file = tools.store.spool().create(&name).map_err(|e| store_trouble(&e))?;
-    let source = File::open(path).map_err(|e| super::io_trouble("spool-failed", &e))?;
-    let buffer = super::buffer(length);
-    let source = BufReader::with_capacity(buffer, source);
-    let info = {
-        let mut out = std::io::BufWriter::with_capacity(buffer, &mut file);
-        let info =
-            envelope::sealed::seal(source, length, &recipients, &mut out).map_err(|e| own_trouble(&e))?;
-        out.flush().map_err(|e| super::io_trouble("spool-failed", &e))?;
-        info
-    };
-    Ok((NewPart { variant, group, sealed: info.sha256, length: info.length, file: name }, file))
 }
 
 /// Seals a document anew for the recipients that a resend is asked for, with their present certificates. Its result
@@ -419,7 +272,7 @@ pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
             let entries: Vec<_> = to.iter().map(|(_, code, entry)| (code.as_str(), entry)).collect();
             trust::may_seal(tools, &entries).map_err(stopped_resend)?;
             let most = most_addressees(tools);
-            let mut drafts = Vec::new();
+            let mut shelf = Shelf::default();
             let mut resending = Resending { document: id, round, ..Resending::default() };
             for container in &outgoing.containers {
                 let members: Vec<_> = to
@@ -430,16 +283,19 @@ pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
                 if members.is_empty() {
                     continue;
                 }
-                let path = tools.store.spool().path(&container.file).map_err(|e| store_trouble(&e))?;
-                if !path.exists() {
-                    return Err(Outcome::Fault(Fault::permanent(CONTAINER_GONE, container.file.clone())));
-                }
                 for (group, members) in groups(&members, container.size, most).enumerate() {
                     let group = u16::try_from(group).unwrap_or(u16::MAX);
                     let variant = container.variant;
-                    let (new, sealed) =
-                        part(tools, id, variant, group, round, &path, container.size, members)?;
-                    drafts.push(sealed);
+                    let source = tools.store.content(&container.file).map_err(|e| match e.label() {
+                        "spool-missing" | "bad-request" => {
+                            Outcome::Fault(Fault::permanent(CONTAINER_GONE, container.file.clone()))
+                        }
+                        _ => store_trouble(&e),
+                    })?;
+                    let source = std::io::BufReader::with_capacity(super::buffer(container.size), source);
+                    let key = Key { document: id, variant, group, round };
+                    let (new, sealed) = part(tools, key, source, container.size, members)?;
+                    shelf.put(sealed);
                     resending.parts.push(new);
                     let sealed_to: Vec<_> =
                         members.iter().map(|(code, entry)| (code.as_str(), &entry.enc)).collect();
@@ -454,24 +310,8 @@ pub async fn reseal(tools: &Tools, row: &DocumentRow) -> Step<Resending> {
                     }
                 }
             }
-            tools.store.spool().keep_all(drafts).map_err(|e| store_trouble(&e))?;
+            resending.contents = shelf.keep(tools)?;
             Ok(resending)
         })
         .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_letters_go_in_groups_of_fifty_and_large_ones_in_one() {
-        let to = vec![(); 120];
-        let sizes = |body| groups(&to, body, 1_000).map(<[()]>::len).collect::<Vec<_>>();
-        assert_eq!(sizes(5_000), [50, 50, 20]);
-        assert_eq!(sizes(30_000), [75, 45], "header no larger than the body");
-        assert_eq!(sizes(10_000_000), [120]);
-        let few: Vec<_> = groups(&to, 10_000_000, 40).map(<[()]>::len).collect();
-        assert_eq!(few, [40, 40, 40], "never more than the center takes");
-    }
 }

@@ -57,7 +57,7 @@ pub async fn submit(tools: &Tools, part: &PartRow) -> Step<Accepted> {
     if part.file.is_empty() {
         return Err(gone());
     }
-    let sealed = match tools.store.spool().open(&part.file) {
+    let sealed = match tools.store.content(&part.file) {
         Err(error) if error.label() == "spool-missing" => {
             return Err(gone());
         }

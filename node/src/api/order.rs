@@ -190,8 +190,7 @@ fn containers_there(store: &Store, document: DocumentId, to: &[String]) -> Resul
     let variants: HashSet<u16> =
         found.parts.iter().filter(|part| parts.contains(&part.id)).map(|part| part.variant).collect();
     for container in found.containers.iter().filter(|c| variants.contains(&c.variant)) {
-        let there =
-            !container.file.is_empty() && store.spool().path(&container.file).is_ok_and(|path| path.exists());
+        let there = !container.file.is_empty() && store.content(&container.file).is_ok();
         if !there {
             return Err(read::Error::Refused(crate::act::seal::CONTAINER_GONE, container.file.clone()));
         }

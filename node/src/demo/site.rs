@@ -309,15 +309,23 @@ fn finish_with(mut command: Command, what: &str, token: Option<&Token>) -> Resul
     Err(Failed::new(format!("{what}（{}）：{}", output.status, said.trim())))
 }
 
-/// A port that is free for TCP and UDP at this moment.
+/// A port that is free for TCP and UDP at this moment. Not one of those that the system gives to outgoing connections: the
+/// center is stopped and started again on it, and such a connection could have it meanwhile.
 fn free_port() -> std::io::Result<u16> {
-    loop {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = tcp.local_addr()?.port();
-        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
+    let free = |port| {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).map(|_| port)
+    };
+    let mut last = None;
+    for _ in 0..1_000 {
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).map_err(|e| std::io::Error::other(e.to_string()))?;
+        match free(10_000 + u16::from_ne_bytes(random) % 20_000) {
+            Ok(port) => return Ok(port),
+            Err(error) => last = Some(error),
         }
     }
+    Err(last.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into()))
 }
 
 /// The last two kilobytes of a log.

@@ -21,6 +21,13 @@ impl From<&InboundRow> for Record {
     }
 }
 
+/// Whether a document that was just offered may be fetched with the record of its offer.
+#[must_use]
+pub fn may_fetch_at_once(facts: &Facts) -> bool {
+    let fresh = Pace { due: Some(facts.now), ..Pace::default() };
+    facts.direct && decide(&Record { state: Inbound::Offered, pace: fresh }, facts) == Act::Fetch
+}
+
 /// What to do next. Answers are not decided one by one: they are signed together ([`answers`]).
 #[must_use]
 pub fn decide(record: &Record, facts: &Facts) -> Act {

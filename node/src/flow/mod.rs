@@ -62,6 +62,8 @@ pub struct Facts {
     pub may_send: bool,
     /// The node is stopping: nothing new is begun.
     pub stopping: bool,
+    /// Nothing runs alone, and nothing is to be caught up first: what was just taken may be sealed before it is recorded.
+    pub direct: bool,
 }
 
 impl Facts {
@@ -79,6 +81,7 @@ impl Facts {
             certificate: true,
             may_send: true,
             stopping: false,
+            direct: true,
         }
     }
 }
@@ -361,6 +364,12 @@ pub struct When {
 }
 
 impl When {
+    /// When a step that is begun now is looked at again if nothing is heard of it.
+    #[must_use]
+    pub fn first(&self) -> i64 {
+        self.due(1, 0)
+    }
+
     fn due(&self, attempts: u32, after: i64) -> i64 {
         self.table.due(attempts, after, self.now, self.jitter)
     }

@@ -67,6 +67,22 @@ pub fn decide(record: &DocumentRecord, facts: &Facts) -> Act {
     missing(&[Why::Permission, Why::Certificate, Why::Clock, Why::Key, Why::Disk], facts).unwrap_or(act)
 }
 
+/// Whether a unit that was just taken, and is not recorded yet, may be sealed now.
+#[must_use]
+pub fn may_seal_at_once(facts: &Facts) -> bool {
+    let fresh = Pace { due: Some(facts.now), ..Pace::default() };
+    let record = DocumentRecord { state: Document::Claimed, resend: false, pace: fresh };
+    facts.direct && decide(&record, facts) == Act::Seal
+}
+
+/// Whether a part that was just sealed may be submitted with the record of its sealing.
+#[must_use]
+pub fn may_submit_at_once(facts: &Facts) -> bool {
+    let fresh = Pace { due: Some(facts.now), ..Pace::default() };
+    facts.direct
+        && decide_part(&PartRecord { accepted: false, settled: false, pace: fresh }, facts) == Act::Submit
+}
+
 /// What to do next with a part.
 #[must_use]
 pub fn decide_part(record: &PartRecord, facts: &Facts) -> Act {

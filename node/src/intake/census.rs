@@ -49,7 +49,12 @@ struct State {
     /// The last finished pass.
     seen: Arc<Seen>,
     rest_until: Option<Instant>,
+    /// Threads of the kernel, which have no open files: most of the list on a small machine.
+    kernel: Kernel,
 }
+
+/// By number and inode in `/proc`: another process by that number has another inode.
+type Kernel = HashSet<(u64, u64)>;
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -91,11 +96,13 @@ impl Census {
             let (wanted, mappings) = (std::mem::take(&mut state.wanted), std::mem::take(&mut state.mappings));
             state.next += 1;
             let pass = state.next;
+            let mut kernel = std::mem::take(&mut state.kernel);
             drop(state);
             let begun = Instant::now();
-            let mut seen = look(&wanted, mappings, Path::new("/proc"));
+            let mut seen = look(&wanted, mappings, Path::new("/proc"), &mut kernel);
             seen.pass = pass;
             state = self.lock();
+            state.kernel = kernel;
             state.seen = Arc::new(seen);
             state.running = false;
             let now = Instant::now();
@@ -128,7 +135,7 @@ impl Seen {
 const REST: u32 = 4;
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
-fn look(wanted: &HashSet<FileId>, maps: bool, proc: &Path) -> Seen {
+fn look(wanted: &HashSet<FileId>, maps: bool, proc: &Path, kernel: &mut Kernel) -> Seen {
     let mut seen = Seen::default();
     let Ok(root) = open_folder(CWD, proc) else {
         return Seen { hidden: true, ..seen };
@@ -137,6 +144,7 @@ fn look(wanted: &HashSet<FileId>, maps: bool, proc: &Path) -> Seen {
     seen.hidden = rustix::fs::statat(&root, "1", AtFlags::SYMLINK_NOFOLLOW).is_err();
     let own = std::process::id().to_string();
     let (mut names, mut buffer) = (room(), room());
+    let before = std::mem::take(kernel);
     let mut processes = RawDir::new(&root, &mut names);
     while let Some(process) = processes.next() {
         let Ok(process) = process else {
@@ -148,13 +156,31 @@ fn look(wanted: &HashSet<FileId>, maps: bool, proc: &Path) -> Seen {
         if !name.bytes().all(|b| b.is_ascii_digit()) || name == own {
             continue;
         }
-        let seen_all = descriptors(&root, name, wanted, &mut seen.held, &mut buffer)
-            && (!maps || mappings(&root, name, wanted, &mut seen.held));
+        let which = (name.parse().unwrap_or(0), process.ino());
+        if before.contains(&which) {
+            kernel.insert(which);
+            continue;
+        }
+        let open = descriptors(&root, name, wanted, &mut seen.held, &mut buffer);
+        if open.is_none_or(|open| open == 0) && is_kernel(&root, name) {
+            kernel.insert(which);
+            continue;
+        }
+        let seen_all = open.is_some() && (!maps || mappings(&root, name, wanted, &mut seen.held));
         if !seen_all {
             closed(&root, name, &mut seen);
         }
     }
     seen
+}
+
+/// Whether it is a thread of the kernel, by its flags (proc(5): the seventh field behind the name, PF_KTHREAD).
+fn is_kernel(proc: &OwnedFd, process: &str) -> bool {
+    let stat = read(proc, &format!("{process}/stat")).unwrap_or_default();
+    let behind = stat.rsplit(|b| *b == b')').next().unwrap_or_default();
+    let flags = behind.split(|b| *b == b' ').filter(|field| !field.is_empty()).nth(6);
+    let flags = flags.and_then(|f| std::str::from_utf8(f).ok()).and_then(|f| f.parse::<u64>().ok());
+    flags.is_some_and(|flags| flags & 0x0020_0000 != 0)
 }
 
 type Room = Vec<MaybeUninit<u8>>;
@@ -178,27 +204,30 @@ fn read(at: impl AsFd, path: &str) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Looks through open files; false if that is not allowed. A process that ended meanwhile writes no more.
+/// Looks through open files and gives how many there are; `None` if that is not allowed. A process that ended meanwhile
+/// writes no more.
 fn descriptors(
     proc: &OwnedFd,
     process: &str,
     wanted: &HashSet<FileId>,
     held: &mut HashSet<FileId>,
     buffer: &mut Room,
-) -> bool {
+) -> Option<usize> {
     let folder = match open_folder(proc, format!("{process}/fd")) {
         Ok(folder) => folder,
-        Err(error) => return !is_denied(error),
+        Err(error) => return (!is_denied(error)).then_some(0),
     };
+    let mut open = 0;
     let mut listing = RawDir::new(&folder, buffer);
     while let Some(Ok(descriptor)) = listing.next() {
         let name = descriptor.file_name();
         if name.to_bytes().first() == Some(&b'.') {
             continue;
         }
+        open += 1;
         let file = match behind(&folder, name) {
             Ok(file) => file,
-            Err(error) if is_denied(error) => return false,
+            Err(error) if is_denied(error) => return None,
             Err(_) => continue,
         };
         if !wanted.contains(&file) || held.contains(&file) {
@@ -209,7 +238,7 @@ fn descriptors(
             held.insert(file);
         }
     }
-    true
+    Some(open)
 }
 
 fn is_denied(error: Errno) -> bool {
@@ -398,7 +427,7 @@ mod tests {
         assert_eq!(seen(&[1001], &[100]).about(&file), Writers::Unknown);
         file.mode = 0o100_602;
         assert_eq!(seen(&[1001], &[7]).about(&file), Writers::Unknown);
-        let nothing = look(&HashSet::from([file.file]), true, Path::new("/nonexistent"));
+        let nothing = look(&HashSet::from([file.file]), true, Path::new("/nonexistent"), &mut Kernel::new());
         assert_eq!(nothing.about(&file), Writers::NoneButRoot);
     }
 }

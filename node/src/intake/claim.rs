@@ -2,14 +2,13 @@
 
 use super::census::Census;
 use super::place::{Entry, FileId, Mark, Place};
-use super::together::Together;
 use super::unit::{Key, Part, Trust, Unit};
 use super::{Error, hex};
 use aws_lc_rs::digest::{Context, SHA256};
+use durable::Together;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -190,7 +189,12 @@ impl Desk {
     }
 
     /// After all was read and nobody had it open any more, everything must be as it was before: then what was read is it.
-    fn nothing_changed(unit: &Unit, folder: &Place, di: &OsStr, mark: &Mark) -> Result<(), Setback> {
+    pub(super) fn nothing_changed(
+        unit: &Unit,
+        folder: &Place,
+        di: &OsStr,
+        mark: &Mark,
+    ) -> Result<(), Setback> {
         let io = |e| failed("looked at", unit, e);
         let now = folder.look(di).map_err(io)?;
         let mut same = matches!(now, Some(Entry::File(now)) if now.same_content(mark));
@@ -202,7 +206,7 @@ impl Desk {
     }
 
     /// Asked after the rename, when nobody can open the DI by its name any more.
-    fn nobody_writes(&self, unit: &Unit, di: Mark, census: &Census) -> Result<(), Setback> {
+    pub(super) fn nobody_writes(&self, unit: &Unit, di: Mark, census: &Census) -> Result<(), Setback> {
         let marks: Vec<Mark> = std::iter::once(di).chain(unit.parts.iter().map(|p| p.mark)).collect();
         if self.remote && unit.trust != Trust::Settled {
             return Err(Setback::NotWhole("not settled on a network file system"));
@@ -256,7 +260,7 @@ impl Desk {
 }
 
 /// Renames back; if somebody made a new file by that name meanwhile, the old one gets a number.
-fn return_to(folder: &Place, held: &OsStr, place: &Place, name: &OsStr) -> bool {
+pub(super) fn return_to(folder: &Place, held: &OsStr, place: &Place, name: &OsStr) -> bool {
     if folder.rename(held, place, name).is_ok() {
         return true;
     }
@@ -287,9 +291,10 @@ fn finish(hash: Context) -> [u8; 32] {
     out
 }
 
-fn digest_of(
-    file: &mut File,
-    mut copy: Option<&mut durable::File>,
+/// Reads all of it, and writes it into `copy`.
+pub(super) fn digest_of(
+    file: &mut impl Read,
+    mut copy: Option<&mut dyn Write>,
     skip: bool,
     name: &str,
     role: &str,
@@ -351,7 +356,7 @@ pub(super) fn record_name(name: &OsStr) -> OsString {
     out
 }
 
-fn failed(during: &'static str, unit: &Unit, source: io::Error) -> Setback {
+pub(super) fn failed(during: &'static str, unit: &Unit, source: io::Error) -> Setback {
     use io::ErrorKind::{InvalidInput, NotFound};
     match source.kind() {
         NotFound => Setback::NotWhole("a file vanished"),

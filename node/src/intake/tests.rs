@@ -36,8 +36,15 @@ impl Desk {
 
     fn start(&mut self) {
         self.intake = Some(
-            Intake::start(&self.config, self.store.clone(), Arc::clone(&self.wake), Troubles::default())
-                .unwrap(),
+            Intake::start(
+                &self.config,
+                self.store.clone(),
+                Arc::clone(&self.wake),
+                Troubles::default(),
+                None,
+                CutOff::default(),
+            )
+            .unwrap(),
         );
     }
 
@@ -405,6 +412,8 @@ fn a_letter_that_no_event_told_of_is_found_before_an_original_goes() {
         desk: bench(&work),
         census: census::Census::default(),
         jobs: Mutex::new(mpsc::channel().1),
+        at_once: None,
+        cut_off: HashSet::new(),
     };
     let hour = Duration::from_secs(3600);
     let times = Times { settle: Duration::ZERO, scan_every: hour, patience: hour };
@@ -655,8 +664,15 @@ fn work_on_another_file_system_is_refused_at_start() {
     }
     let work = tempfile::tempdir_in(other).unwrap();
     desk.config.folders.work = work.path().to_owned();
-    let error =
-        Intake::start(&desk.config, desk.store.clone(), Arc::default(), Troubles::default()).unwrap_err();
+    let error = Intake::start(
+        &desk.config,
+        desk.store.clone(),
+        Arc::default(),
+        Troubles::default(),
+        None,
+        CutOff::default(),
+    )
+    .unwrap_err();
     assert_eq!(error.label(), "work-elsewhere");
     assert_eq!(std::fs::read_dir(&desk.config.folders.drop).unwrap().count(), 0, "the probe is gone");
 }

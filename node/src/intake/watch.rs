@@ -5,6 +5,7 @@ mod leave;
 use super::census::{Census, Writers};
 use super::claim::{Desk, Origin, Original, Setback, record_name};
 use super::place::{Entry, FileId, Mark, Place};
+use super::small::{AtOnce, Held};
 use super::unit::{
     Candidate, Judged, Key, Lists, Named, Trust, Unit, is_attachments, is_di, is_hidden, search,
 };
@@ -40,6 +41,9 @@ pub(super) struct Shared {
     pub(super) desk: Desk,
     pub(super) census: Census,
     pub(super) jobs: Mutex<Receiver<Box<Unit>>>,
+    pub(super) at_once: Option<Box<dyn AtOnce>>,
+    /// What is claimed before it is looked into.
+    pub(super) cut_off: HashSet<Key>,
 }
 
 /// A worker: takes one unit after the other until there will be no more.
@@ -70,6 +74,9 @@ pub(super) fn work(shared: &Shared, tell: &Sender<Message>) {
 impl Shared {
     /// Files first, then the row; the originals go later.
     fn claim(&self, unit: &Unit) -> Result<(Origin, PathBuf), Setback> {
+        if let Some(taken) = self.claim_small(unit)? {
+            return Ok(taken);
+        }
         let claim = self.desk.take(unit, &self.census)?;
         let name = OsString::from(hex(&claim.id));
         let (files, size) = (claim.files.len(), claim.size);
@@ -84,6 +91,32 @@ impl Shared {
             Err(error) => {
                 self.desk.put_back(&unit.key, &unit.place, &name);
                 Err(Setback::Failed(Error::Store(error)))
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Into memory, sealed, recorded; `None` if it cannot be done so, and then everything is as before.
+    fn claim_small(&self, unit: &Unit) -> Result<Option<(Origin, PathBuf)>, Setback> {
+        let Some(at_once) = self.at_once.as_ref().filter(|at_once| at_once.may()) else { return Ok(None) };
+        if !unit.is_small() || self.cut_off.contains(&unit.key) {
+            return Ok(None);
+        }
+        let Some(Held { claim, files, name }) = self.desk.hold(unit, &self.census)? else { return Ok(None) };
+        let (count, size, id) = (claim.files.len(), claim.size, hex(&claim.id));
+        let sealed = at_once.seal(&claim, files).map(|sealing| {
+            self.desk.taken(unit)?;
+            at_once.record(claim, sealing).map_err(|error| Setback::Failed(Error::Store(error)))
+        });
+        match sealed {
+            Some(Ok(true)) => {
+                tracing::info!(doc = id, drop = unit.key.shown(), files = count, size, "claimed and sealed");
+                Ok(Some((Origin::of(unit), PathBuf::from(name))))
+            }
+            other => {
+                self.desk.let_go(&unit.place, &unit.key, &name);
+                other.transpose().map(|_| None)
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Every request of the protocol (protocol §4).
 
-use std::{fs::File, future::Future, io::Read as _};
+use std::{future::Future, io::Read as _};
 
 use durable::Step;
+use store::content::Content;
 use tokio::{
     io::{AsyncSeekExt as _, AsyncWrite},
     sync::SemaphorePermit,
@@ -24,12 +25,13 @@ const RECALL: u16 = 200;
 pub(super) const SMALL: u64 = 1_000_000;
 
 impl Link {
-    /// Submits the sealed bytes in `file`, which is at its begin, and returns the center's receipt (DER). Goes on from where
+    /// Submits the sealed bytes, which are at their begin, and returns the center's receipt (DER). Goes on from where
     /// the center holds an earlier try. Waits for a turn among bodies of its size.
     ///
     /// # Errors
     /// [`Error::Down`]; the exchange's troubles; the center's refusals.
-    pub async fn submit(&self, header: PartHeader, file: File) -> Result<Vec<u8>, Error> {
+    pub async fn submit(&self, header: PartHeader, sealed: impl Into<Content>) -> Result<Vec<u8>, Error> {
+        let sealed = sealed.into();
         let length = header.length;
         let _turn = self.turn(length).await?;
         let eager = length <= EAGER_LIMIT;
@@ -40,7 +42,7 @@ impl Link {
         let reply = if eager {
             // So short a read, mostly of what was written just now, is not worth another thread.
             let mut body = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-            file.take(length).read_to_end(&mut body).map_err(wire::Error::Body)?;
+            sealed.take(length).read_to_end(&mut body).map_err(wire::Error::Body)?;
             if body.len() as u64 != length {
                 return Err(wire::Error::Body(std::io::ErrorKind::UnexpectedEof.into()).into());
             }
@@ -51,11 +53,19 @@ impl Link {
             exchange.send(&request).await?;
             match exchange.recv_reply(progress).await {
                 Ok(Reply::Go { offset }) if offset <= length => {
-                    let mut file = tokio::fs::File::from_std(file);
-                    file.set_max_buf_size(CHUNK);
                     let start = std::io::SeekFrom::Start(offset);
-                    file.seek(start).await.map_err(wire::Error::Body)?;
-                    exchange.send_body(&mut file, length - offset).await?;
+                    match sealed {
+                        Content::File(file) => {
+                            let mut file = tokio::fs::File::from_std(file);
+                            file.set_max_buf_size(CHUNK);
+                            file.seek(start).await.map_err(wire::Error::Body)?;
+                            exchange.send_body(&mut file, length - offset).await?;
+                        }
+                        Content::Bytes(mut bytes) => {
+                            bytes.seek(start).await.map_err(wire::Error::Body)?;
+                            exchange.send_body(&mut bytes, length - offset).await?;
+                        }
+                    }
                     durable::after("submit", Step::Send);
                     exchange.recv_reply(progress).await
                 }

@@ -9,6 +9,7 @@ use tracing::Instrument;
 
 use super::Dirty;
 use super::pump::Kind;
+use crate::act::ahead::Place;
 use crate::act::open::Heard;
 use crate::act::{self, Step, Tools, answer, fetch, outcome, upkeep};
 use crate::flow::retry::Table;
@@ -18,8 +19,9 @@ use crate::telemetry::hex;
 /// What a job is given.
 pub(crate) enum Work {
     Document(Box<DocumentRow>, Act),
-    Part(Box<PartRow>, Act),
-    Inbound(Box<InboundRow>, Act),
+    /// With the place of a step that is recorded as begun.
+    Part(Box<PartRow>, Act, Option<Place>),
+    Inbound(Box<InboundRow>, Act, Option<Place>),
     Answers(Vec<InboundRow>),
     Report(Box<ReceiptRow>),
     Deliver(Vec<InboundRow>),
@@ -45,8 +47,8 @@ impl Work {
     pub(crate) fn ticket(&self) -> Ticket {
         match self {
             Self::Document(row, _) => Ticket::Row(Target::Document(row.id)),
-            Self::Part(row, _) => Ticket::Row(Target::Part(row.id)),
-            Self::Inbound(row, _) => Ticket::Row(Target::Inbound(row.id)),
+            Self::Part(row, ..) => Ticket::Row(Target::Part(row.id)),
+            Self::Inbound(row, ..) => Ticket::Row(Target::Inbound(row.id)),
             Self::Answers(_) => Ticket::Answers,
             Self::Report(receipt) => Ticket::Report(receipt.id),
             Self::Deliver(_) => Ticket::Deliver,
@@ -119,13 +121,16 @@ pub(crate) async fn perform(tools: &Tools, work: Work, facts: watch::Receiver<Fa
             let span = tracing::info_span!("doc", id = hex(&row.id));
             document(tools, &row, act).instrument(span).await
         }
-        Work::Part(row, act) => {
+        Work::Part(row, act, place) => {
             let span = tracing::info_span!("doc", id = hex(&row.document), part = row.id);
-            part(tools, &row, act).instrument(span).await.map(|()| Dirty { notes: true, ..none })
+            part(tools, &row, act, place.is_some())
+                .instrument(span)
+                .await
+                .map(|()| Dirty { notes: true, ..none })
         }
-        Work::Inbound(row, act) => {
+        Work::Inbound(row, act, place) => {
             let span = tracing::info_span!("doc", id = hex(&row.offer.document), inbound = row.id);
-            received(tools, *row, act, facts).instrument(span).await
+            received(tools, *row, act, place.is_some(), facts).instrument(span).await
         }
         Work::Answers(rows) => answer::sign(tools, rows).await.map(|()| Dirty { reports: true, ..none }),
         Work::Report(receipt) => unless_cut(tools, answer::report(tools, &receipt)).await.map(|()| none),
@@ -193,7 +198,7 @@ async fn pump(tools: &Tools, kind: Kind) -> Step<Dirty> {
     }
 }
 
-fn when(tools: &Tools) -> When {
+pub(crate) fn when(tools: &Tools) -> When {
     let retry = &tools.config.retry;
     let millis = |period: config::value::Period| i64::try_from(period.get().as_millis()).unwrap_or(i64::MAX);
     let table = Table { first: millis(retry.first), longest: millis(retry.longest) };
@@ -300,13 +305,15 @@ fn recorded<T>(result: Result<T, store::Error>) -> Outcome {
     told(result.map(drop).map_err(|e| act::store_trouble(&e)))
 }
 
-async fn part(tools: &Tools, row: &PartRow, act: Act) -> Step<()> {
+async fn part(tools: &Tools, row: &PartRow, act: Act, begun: bool) -> Step<()> {
     let target = Target::Part(row.id);
     let mut record = outbound::PartRecord::from(row);
     if act == Act::SetApart {
         return setback(tools, target, outbound::set_apart()).await;
     }
-    record.pace.attempts = begin(tools, target, act).await?;
+    if !begun {
+        record.pace.attempts = begin(tools, target, act).await?;
+    }
     let outcome = match unless_cut(tools, act::submit::submit(tools, row)).await {
         Ok(accepted) => {
             let stored = tools.store.accepted(row.id, accepted.receipt, accepted.at, tools.now());
@@ -331,16 +338,17 @@ async fn received(
     tools: &Tools,
     mut row: InboundRow,
     mut act: Act,
+    mut begun: bool,
     facts: watch::Receiver<Facts>,
 ) -> Step<Dirty> {
     let none = Dirty::default();
     let target = Target::Inbound(row.id);
     if act == Act::Fetch && row.offer.length <= fetch::SMALL && may_open(tools, &row, &facts) {
-        let step = begin(tools, target, act).await;
-        match at_once(tools, &mut row, step?).await {
+        let attempts = if begun { row.trouble.attempts } else { begin(tools, target, act).await? };
+        match at_once(tools, &mut row, attempts).await {
             Ok(Some(dirty)) => return Ok(dirty),
             // The sealed bytes are in the spool, and what is wrong is found out and recorded from there.
-            Ok(None) => act = Act::Open,
+            Ok(None) => (act, begun) = (Act::Open, false),
             Err((record, outcome)) => {
                 let change = inbound::apply(&record, &outcome, &when(tools));
                 setback(tools, target, change).await?;
@@ -355,7 +363,9 @@ async fn received(
             quarantine(tools, row.id, inbound::set_apart(), heard).await?;
             return Ok(Dirty { answers: true, ..none });
         } else {
-            record.pace.attempts = begin(tools, target, act).await?;
+            if !std::mem::take(&mut begun) {
+                record.pace.attempts = begin(tools, target, act).await?;
+            }
             one(tools, &mut row, act, &mut heard).await
         };
         let (outcome, dirty) = match outcome {

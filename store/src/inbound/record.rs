@@ -2,9 +2,10 @@
 
 use rusqlite::params;
 
-use super::{Answer, Archiving, Offer, Offered};
+use super::{Answer, Archiving, BeginSome, Offer, Offered};
 use crate::journal::Of;
 use crate::outbound::{About, insert_files};
+use crate::queue::Target;
 use crate::state::Inbound;
 use crate::writer::{Ledger, Ticket};
 use crate::{Digest, Error, NODE, Store, hex, meta, signed, unsigned};
@@ -24,11 +25,32 @@ impl Store {
     /// Records offers, each at most once, and the offers cursor (`after`, if given). One result per offer.
     /// The key is (sender organisation, document, recipient).
     pub fn offered(&self, offers: Vec<Offer>, after: Option<u64>, at: i64) -> Ticket<Vec<Offered>> {
+        self.offered_begun(offers, after, None, at)
+    }
+
+    /// [`Store::offered`], and the first `most` of those that are new and of at most `small` bytes are begun.
+    pub fn offered_begun(
+        &self,
+        offers: Vec<Offer>,
+        after: Option<u64>,
+        begun: Option<BeginSome>,
+        at: i64,
+    ) -> Ticket<Vec<Offered>> {
         self.write("offered", move |ledger| {
             let epoch = meta::current_epoch(ledger.conn())?;
             let mut results = Vec::with_capacity(offers.len());
+            let mut room = begun.map_or(0, |begun| begun.most);
             for offer in &offers {
-                results.push(offer_one(ledger, offer, epoch, at)?);
+                let mut result = offer_one(ledger, offer, epoch, at)?;
+                if let (Offered::New(id), Some(begun)) = (result.clone(), begun)
+                    && room > 0
+                    && offer.length <= begun.small
+                {
+                    begun.begin.record(ledger, Target::Inbound(id))?;
+                    room -= 1;
+                    result = Offered::Begun(id);
+                }
+                results.push(result);
             }
             if let Some(after) = after {
                 meta::move_cursor(ledger, meta::OFFERS, after)?;
@@ -89,7 +111,7 @@ impl Store {
     /// The staged copy was renamed into the delivery folder, or had been taken from there. Repeating it changes
     /// nothing.
     pub fn delivered(&self, id: i64, at: i64) -> Ticket<()> {
-        self.write("delivered", move |ledger| {
+        self.write_patiently("delivered", move |ledger| {
             let sql = "UPDATE inbound SET delivered_at = ?2
                        WHERE id = ?1 AND delivered_at IS NULL AND archived_at IS NOT NULL RETURNING delivered";
             if let Some(name) = ledger.find(sql, params![id, at], |r| r.get::<_, String>(0))? {
@@ -157,7 +179,7 @@ impl Store {
 
     /// The center has a receipt of ours: its rows become Confirmed or Reported. Repeating it changes nothing.
     pub fn reported(&self, receipt: i64, at: i64) -> Ticket<()> {
-        self.write("reported", move |ledger| {
+        self.write_patiently("reported", move |ledger| {
             let before = "SELECT sent_at IS NOT NULL FROM receipt WHERE id = ?1 AND kind = 'answer'";
             let again: bool =
                 ledger.find(before, [receipt], |r| r.get(0))?.ok_or(Error::NotFound("receipt"))?;

@@ -83,6 +83,7 @@ pub(crate) fn sealing(n: u32, recipients: usize) -> Sealing {
             })
             .collect(),
         hints: vec![Hint { name: "某某里辦公處".into(), copy: "副本".into() }],
+        contents: Vec::new(),
     }
 }
 

@@ -154,8 +154,13 @@ fn check_outbound(steps: &[Step]) {
                 let round = store.next_round(id(1)).unwrap();
                 let lines =
                     codes.into_iter().map(|recipient| ResentLine { recipient, ..ResentLine::default() });
-                let resending =
-                    Resending { document: id(1), round, parts: vec![part(1, round)], lines: lines.collect() };
+                let resending = Resending {
+                    document: id(1),
+                    round,
+                    parts: vec![part(1, round)],
+                    lines: lines.collect(),
+                    contents: Vec::new(),
+                };
                 parts.extend(store.resent(resending, at).wait().unwrap());
                 model.parts.push(false);
                 for r in recipients {

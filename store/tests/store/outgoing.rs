@@ -147,7 +147,8 @@ fn resend(store: &Store, n: u32, recipients: &[usize]) -> i64 {
         .iter()
         .map(|r| ResentLine { recipient: code(*r), certificate: digest(9), ..ResentLine::default() })
         .collect();
-    let resending = Resending { document: id(n), round, parts: vec![part(n, round)], lines };
+    let resending =
+        Resending { document: id(n), round, parts: vec![part(n, round)], lines, contents: Vec::new() };
     store.resent(resending, 1400).wait().unwrap()[0]
 }
 
@@ -180,7 +181,8 @@ fn a_returned_line_is_sent_again_as_the_next_round() {
     let done = [says(1, 1, 1, Verdict::Confirmed)];
     assert_eq!(store.verdicts(bundle(&done, 3), 1600).wait().unwrap(), [Effect::Moved(Line::Confirmed)]);
     assert_eq!(word(&store, 1), Word::Confirmed);
-    let old = Resending { document: id(1), round: 1, parts: vec![part(1, 1)], lines: vec![] };
+    let old =
+        Resending { document: id(1), round: 1, parts: vec![part(1, 1)], lines: vec![], contents: Vec::new() };
     assert_eq!(store.resent(old, 1700).wait().unwrap_err().label(), "bad-request");
 }
 
@@ -306,6 +308,7 @@ fn a_receipt_is_held_against_what_was_sealed_to_its_recipient_in_its_round() {
         round: 1,
         parts: vec![store::outbound::NewPart { sealed: digest(8), ..part(1, 1) }],
         lines: vec![line],
+        contents: Vec::new(),
     };
     store.resent(again, 1101).wait().unwrap();
     let old = store.sealed_to(id(1), &code(1), 0).unwrap().unwrap();

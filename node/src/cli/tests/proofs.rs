@@ -259,6 +259,7 @@ fn sealed(pki: &Pki) -> (PathBuf, PathBuf) {
         parts: vec![NewPart { variant: 0, group: 0, sealed: [1; 32], length: 6, file: "p.p7m".to_owned() }],
         lines: vec![NewLine { recipient: "XC87654321".to_owned(), attachments: true, ..NewLine::default() }],
         hints: Vec::new(),
+        contents: Vec::new(),
     };
     store.sealed(sealing, now()).wait().unwrap();
     let config = pki.path("node.toml");

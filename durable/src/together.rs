@@ -1,11 +1,29 @@
 //! One fsync of a folder for all who ask for it at the same time.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// The folders that somebody is making durable now.
+static FOLDERS: LazyLock<Mutex<HashMap<PathBuf, Arc<Together>>>> = LazyLock::new(Mutex::default);
+
+/// [`Together::sync`] of all who name the same folder.
+pub(crate) fn folder(path: &Path, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let folders = || FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let together = Arc::clone(folders().entry(path.to_owned()).or_default());
+    let done = together.sync(sync);
+    // the last one out: the map and this one hold it
+    let mut folders = folders();
+    if Arc::strong_count(&together) <= 2 {
+        folders.remove(path);
+    }
+    done
+}
 
 /// Shares among those who come while one is going on the next one.
 #[derive(Debug, Default)]
-pub(super) struct Together {
+pub struct Together {
     state: Mutex<State>,
     turn: Condvar,
 }
@@ -24,7 +42,7 @@ impl Together {
     ///
     /// # Errors
     /// If that one failed, or a later one: what a failed one left behind, no later one makes good.
-    pub(super) fn sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    pub fn sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut state = self.lock();
         let mine = state.begun + 1;
         while state.ended < mine {
