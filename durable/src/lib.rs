@@ -19,11 +19,13 @@
 //! synced any more, since Linux then throws away what it could not write and calls the next fsync a success. What was
 //! written must be written anew, into a new file.
 
+mod batch;
 #[cfg(feature = "failpoints")]
 pub mod points;
 pub mod record;
 mod together;
 
+pub use batch::Batch;
 pub use together::Together;
 
 use std::fs::OpenOptions;

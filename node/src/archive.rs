@@ -12,11 +12,12 @@
 use crate::intake::place::Place;
 use crate::intake::{disk_label, hex};
 use config::NodeConfig;
+use durable::Batch;
 use envelope::container::{StoredFile, copy_file};
 use jiff::tz::TimeZone;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 use store::inbound::InboundRow;
 use store::outbound::About;
@@ -87,14 +88,40 @@ pub struct Arrived<'a> {
     pub row: &'a InboundRow,
     /// What it says.
     pub about: &'a About,
-    /// The container in a private file, durable; it is moved away.
-    pub container: &'a Path,
+    /// The container.
+    pub container: Container<'a>,
     /// What is in it.
     pub files: &'a [StoredFile],
     /// What was tolerated; goes into a note beside the container, if not empty.
     pub warnings: &'a str,
     /// Its folder in the archive, where that has it already ([`kept_before`]).
     pub kept: Option<PathBuf>,
+}
+
+/// A verified container.
+#[derive(Debug, Clone, Copy)]
+pub enum Container<'a> {
+    /// In a private file, durable; it is moved away.
+    File(&'a Path),
+    /// A small one that is in no file yet.
+    Bytes(&'a [u8]),
+}
+
+impl Container<'_> {
+    fn measure(self) -> Result<(u64, envelope::Digest), Error> {
+        let measured = match self {
+            Self::Bytes(bytes) => {
+                envelope::container::measure(bytes).map_err(at("read", Path::new(CONTAINER)))?
+            }
+            Self::File(path) => measure(path)?,
+        };
+        Ok((measured.size, measured.sha256))
+    }
+}
+
+fn measure(path: &Path) -> Result<envelope::container::Measure, Error> {
+    let file = File::open(path).map_err(at("opened", path))?;
+    envelope::container::measure(file).map_err(at("read", path))
 }
 
 /// Where it was put.
@@ -108,15 +135,16 @@ pub struct Staged {
     pub archive: String,
 }
 
-/// Copies the files out, moves the container, makes all of it durable. Leftovers of an earlier try are replaced.
+/// Copies the files out, moves the container. Leftovers of an earlier try are replaced. Durable after [`settle`].
 ///
 /// # Errors
 /// Faults of our own folders; the container is where it was or in the archive.
-pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<Staged, Error> {
+pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<(Staged, Batch), Error> {
     let row = arrived.row;
     let mailbox = safe(&row.offer.recipient, 40);
     let box_path = config.folders.inbox.join(&mailbox);
-    let box_place = make_all(INBOX, &config.folders.inbox, Path::new(&mailbox))?;
+    let mut folders = Vec::new();
+    let box_place = make_all(INBOX, &config.folders.inbox, Path::new(&mailbox), &mut folders)?;
     let hidden = format!(".staged-{}", row.id);
     let plain_name = folder_name(row, arrived.about);
     // The row's number makes it this document's alone: all else in the name is the sender's choice, and what lies under
@@ -131,10 +159,15 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
     if arrived.kept.is_none() {
         remove_all(ARCHIVE, &kept)?;
     }
-    let keep = make_all(ARCHIVE, &config.folders.archive, &archive)?;
+    let keep = make_all(ARCHIVE, &config.folders.archive, &archive, &mut folders)?;
     let staged = box_place.make_folder(OsStr::new(&hidden)).map_err(at("made", &box_path.join(&hidden)))?;
-    let open = |path: &Path| File::open(path).map_err(at("opened", path));
-    let mut container = BufReader::with_capacity(64 * 1024, open(arrived.container)?);
+    let mut container = match arrived.container {
+        Container::Bytes(bytes) => Source::Bytes(Cursor::new(bytes)),
+        Container::File(path) => {
+            let file = File::open(path).map_err(at("opened", path))?;
+            Source::File(BufReader::with_capacity(64 * 1024, file))
+        }
+    };
     let mut made = Vec::with_capacity(arrived.files.len() + 2);
     for file in arrived.files {
         let path = staged.path().join(&file.name);
@@ -157,25 +190,36 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
     if !arrived.warnings.is_empty() {
         beside("warnings.txt", arrived.warnings.as_bytes())?;
     }
-    if arrived.kept.is_none() {
-        move_file(arrived.container, &keep)?;
+    match arrived.container {
+        Container::Bytes(bytes) => beside(CONTAINER, bytes)?,
+        Container::File(path) if arrived.kept.is_none() => move_file(path, &keep)?,
+        Container::File(_) => {}
     }
-    // everything is written before the first sync: the journal of the file system then has to be flushed least often
-    for (file, path) in &made {
-        file.sync_all().map_err(at("synced", path))?;
+    let mut batch = Batch::default();
+    for (file, path) in made {
+        batch.file(file, path);
     }
-    for place in [&staged, &keep] {
-        place.sync().map_err(at("synced", place.path()))?;
+    batch.folder(INBOX, staged.path());
+    batch.folder(ARCHIVE, &kept);
+    batch.folder(INBOX, &box_path);
+    for (name, folder) in folders {
+        batch.folder(name, &folder);
     }
-    // What many come into at a time, they make durable together.
-    sync(INBOX, &box_path)?;
-    sync(ARCHIVE, kept.parent().unwrap_or(&kept))?;
     let shown = |path: &Path| path.to_string_lossy().into_owned();
-    Ok(Staged {
+    let staged = Staged {
         staged: format!("{mailbox}/{hidden}"),
         delivered: format!("{mailbox}/{name}"),
         archive: shown(&archive),
-    })
+    };
+    Ok((staged, batch))
+}
+
+/// Makes what was staged durable. Waits for the disk and for nothing else.
+///
+/// # Errors
+/// Faults of our own folders; then all of it is to be staged anew.
+pub fn settle(batch: Batch) -> Result<(), Error> {
+    batch.sync().map_err(|(source, path)| Error::File { path, during: "synced", source })
 }
 
 /// The folder in the archive that holds exactly this container: after a restore the archive may be ahead of the database.
@@ -186,17 +230,12 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<St
 pub fn kept_before(
     config: &NodeConfig,
     row: &InboundRow,
-    container: &Path,
+    container: Container<'_>,
 ) -> Result<Option<PathBuf>, Error> {
     let begin = format!("{}-", safe(&row.offer.recipient, 40));
     let sender = format!("-{}-", safe(&row.offer.sender, 40));
     let id = format!("-{}-", hex(row.offer.document.get(..4).unwrap_or_default()));
-    let measured = |path: &Path| {
-        let file = File::open(path).map_err(at("opened", path))?;
-        let measure = envelope::container::measure(file).map_err(at("read", path))?;
-        Ok::<_, Error>((measure.size, measure.sha256))
-    };
-    let (ours, first) = (measured(container)?, month(row.offer.accepted_at));
+    let (ours, first) = (container.measure()?, month(row.offer.accepted_at));
     let archive = &config.folders.archive;
     for year in folders(archive)? {
         for month in folders(&archive.join(&year))? {
@@ -210,7 +249,7 @@ pub fn kept_before(
                     continue;
                 }
                 let kept = archive.join(&below).join(&name).join(CONTAINER);
-                if kept.is_file() && measured(&kept)? == ours {
+                if kept.is_file() && Container::File(&kept).measure()? == ours {
                     return Ok(Some(below.join(name)));
                 }
             }
@@ -334,8 +373,37 @@ fn plain(name: &str) -> Result<&Path, Error> {
     good.then_some(path).ok_or_else(|| Error::Name(name.to_owned()))
 }
 
-/// Opens a folder below one, making what is missing; made folders are durable.
-fn make_all(name: &'static str, root: &Path, below: &Path) -> Result<Place, Error> {
+/// What the files are copied out of.
+enum Source<'a> {
+    File(BufReader<File>),
+    Bytes(Cursor<&'a [u8]>),
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Bytes(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
+impl Seek for Source<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Bytes(bytes) => bytes.seek(to),
+        }
+    }
+}
+
+/// Opens a folder below one, making what is missing. Those in which one was made are `changed`: durable once they are synced.
+fn make_all(
+    name: &'static str,
+    root: &Path,
+    below: &Path,
+    changed: &mut Vec<(&'static str, PathBuf)>,
+) -> Result<Place, Error> {
     crate::start::make_folders(root).map_err(at("made", root))?;
     let mut place = Place::root(name, root).map_err(at("opened", root))?;
     for step in below.iter() {
@@ -347,9 +415,8 @@ fn make_all(name: &'static str, root: &Path, below: &Path) -> Result<Place, Erro
                     // another worker was faster
                     if e.kind() == io::ErrorKind::AlreadyExists { place.folder(step) } else { Err(e) }
                 });
-                let made = made.map_err(at("made", &path))?;
-                place.sync().map_err(at("synced", &path))?;
-                made
+                changed.push((name, place.path().to_owned()));
+                made.map_err(at("made", &path))?
             }
             Err(e) => return Err(at("opened", &path)(e)),
         };
@@ -475,12 +542,13 @@ mod tests {
             let arrived = Arrived {
                 row,
                 about: &about,
-                container: &path,
+                container: Container::File(&path),
                 files: &files,
                 warnings: "old-edition",
                 kept: None,
             };
-            let staged = stage(&self.config, &arrived, 0).unwrap();
+            let (staged, batch) = stage(&self.config, &arrived, 0).unwrap();
+            settle(batch).unwrap();
             assert!(!path.exists(), "the container was moved, not copied");
             staged
         }

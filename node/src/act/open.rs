@@ -1,13 +1,13 @@
 //! What arrived: opened, verified, read, scanned, archived. Only faults of the document itself send it back.
 
-use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use durable::Batch;
 use envelope::container::{Limits, Role, StoredFile, Verified};
 use envelope::receipt::Verdict;
 use envelope::{Certificate, UnwrapKey};
+use store::content::{Content, SMALL};
 use store::inbound::{Archiving, InboundRow};
 use store::outbound::About;
 
@@ -33,9 +33,26 @@ pub const KEY_CHANGED: &str = "recipient-key-changed";
 /// What is known of a document that could not be archived, for lists.
 pub type Heard = Option<About>;
 
-/// Opened, verified and read; its plaintext lies in a private file.
+/// A plaintext container: a small one in memory, another in a private file of the spool.
+enum Container {
+    File(store::spool::Draft),
+    Bytes(Vec<u8>),
+}
+
+impl Container {
+    fn read(&mut self) -> Step<Content> {
+        Ok(match self {
+            Self::File(draft) => {
+                Content::File(draft.file().try_clone().map_err(|e| io_trouble("spool-failed", &e))?)
+            }
+            Self::Bytes(bytes) => Content::Bytes(std::io::Cursor::new(bytes.clone())),
+        })
+    }
+}
+
+/// Opened, verified and read.
 struct Unpacked {
-    container: store::spool::Draft,
+    container: Container,
     verified: Verified,
     unit: unit::Unit,
 }
@@ -70,7 +87,12 @@ pub async fn open(tools: &Tools, id: i64, sealed: Sealed, heard: &mut Heard) -> 
         })
         .await?;
     *heard = known;
-    let (verified, unit, staged) = opened?;
+    let (verified, unit, (staged, batch)) = opened?;
+    // No turn of the processors is held while the disk is waited for.
+    let settled = tokio::task::spawn_blocking(move || archive::settle(batch)).await;
+    settled
+        .map_err(|e| Outcome::Fault(Fault::retry("internal-panic", e.to_string())))?
+        .map_err(|e| archive_trouble(&e))?;
     let folder = archive::staged_path(&tools.config, &staged.staged);
     if let Err(outcome) = scan::scan(tools, &folder).await {
         // What was confirmed before a restore may lie in the archive since then.
@@ -139,8 +161,7 @@ fn unpack(
     check_receipt(tools, row)?;
     let mut container = decrypt(tools, row, sealed)?;
     let offer = &row.offer;
-    let file = container.file().try_clone().map_err(|e| io_trouble("spool-failed", &e))?;
-    let mut source = BufReader::with_capacity(buffer(offer.length), file);
+    let mut source = BufReader::with_capacity(buffer(offer.length), container.read()?);
     let limits = Limits { length: offer.length, ..Limits::default() };
     let verified = envelope::container::verify(&mut source, &tools.parts.anchors, offer.accepted_at, &limits)
         .map_err(|e| peer_trouble(&e))?;
@@ -195,8 +216,8 @@ fn check_receipt(tools: &Tools, row: &InboundRow) -> Step<()> {
     if fits { Ok(()) } else { Err(invalid("it speaks of something else".into())) }
 }
 
-/// The plaintext in a private file of the spool; nothing of it is used before the tag has verified.
-fn decrypt(tools: &Tools, row: &InboundRow, sealed: &Sealed) -> Step<store::spool::Draft> {
+/// The plaintext; nothing of it is used before the tag has verified.
+fn decrypt(tools: &Tools, row: &InboundRow, sealed: &Sealed) -> Step<Container> {
     let spool = tools.store.spool();
     let capacity = buffer(row.offer.length);
     let source: Box<dyn std::io::BufRead> = match sealed {
@@ -208,16 +229,21 @@ fn decrypt(tools: &Tools, row: &InboundRow, sealed: &Sealed) -> Step<store::spoo
             }
         },
     };
-    let mut draft = spool.create(&format!("open-{}.asice", row.id)).map_err(|e| store_trouble(&e))?;
     let keys: Vec<&dyn UnwrapKey> = tools.parts.unwrap.iter().map(AsRef::as_ref).collect();
-    let opened = {
+    let (opened, container) = if row.offer.length <= SMALL {
+        let mut bytes = Vec::with_capacity(capacity);
+        let opened = envelope::sealed::open(source, row.offer.length, &keys, &mut bytes);
+        (opened, Container::Bytes(bytes))
+    } else {
+        let mut draft = spool.create(&format!("open-{}.asice", row.id)).map_err(|e| store_trouble(&e))?;
         let mut out = BufWriter::with_capacity(capacity, &mut draft);
         let opened = envelope::sealed::open(source, row.offer.length, &keys, &mut out);
         out.flush().map_err(|e| io_trouble("spool-failed", &e))?;
-        opened
+        drop(out);
+        (opened, Container::File(draft))
     };
     match opened {
-        Ok(_) => Ok(draft),
+        Ok(_) => Ok(container),
         Err(error) if error.fault() == envelope::Fault::Peer => {
             // Before anybody is blamed: are these the bytes that came?
             if matches!(sealed, Sealed::Spool) {
@@ -240,7 +266,7 @@ fn decrypt(tools: &Tools, row: &InboundRow, sealed: &Sealed) -> Step<store::spoo
 }
 
 /// The letter and its roster, judged like one of our own.
-fn read(tools: &Tools, source: &mut BufReader<File>, verified: &Verified) -> Step<unit::Unit> {
+fn read(tools: &Tools, source: &mut BufReader<Content>, verified: &Verified) -> Step<unit::Unit> {
     let limits = unit::limits(&tools.config);
     let mut take = |role: Role| -> Step<Option<(String, Vec<u8>)>> {
         let Some(file) = verified.files.iter().find(|f| f.role == role) else { return Ok(None) };
@@ -271,22 +297,27 @@ fn read(tools: &Tools, source: &mut BufReader<File>, verified: &Verified) -> Ste
 
 fn stage(
     tools: &Tools,
-    container: &store::spool::Draft,
+    container: &Container,
     row: &InboundRow,
     about: &About,
     files: &[StoredFile],
     warnings: &str,
-) -> Step<Staged> {
-    container.sync().map_err(|e| store_trouble(&e))?;
-    let path: PathBuf = container.path().to_owned();
+) -> Step<(Staged, Batch)> {
+    let container = match container {
+        Container::File(draft) => {
+            draft.sync().map_err(|e| store_trouble(&e))?;
+            archive::Container::File(draft.path())
+        }
+        Container::Bytes(bytes) => archive::Container::Bytes(bytes),
+    };
     // The archive may have outlived the database: then it has this very container.
     let kept = if confirmed_before(row) {
-        archive::kept_before(&tools.config, row, &path).map_err(|e| archive_trouble(&e))?
+        archive::kept_before(&tools.config, row, container).map_err(|e| archive_trouble(&e))?
     } else {
         None
     };
-    let arrived = Arrived { row, about, container: &path, files, warnings, kept };
-    // The container is moved away by rename; the draft then has nothing left to remove.
+    let arrived = Arrived { row, about, container, files, warnings, kept };
+    // A container in a file is moved away by rename; the draft then has nothing left to remove.
     archive::stage(&tools.config, &arrived, tools.now()).map_err(|e| archive_trouble(&e))
 }
 

@@ -131,8 +131,8 @@ impl Seen {
     }
 }
 
-/// How many times as long as the last pass took the processor is left alone: passes use a fifth of one at most.
-const REST: u32 = 4;
+/// How many times as long as the last pass took the processor is left alone: passes use a tenth of one at most.
+const REST: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
 fn look(wanted: &HashSet<FileId>, maps: bool, proc: &Path, kernel: &mut Kernel) -> Seen {
