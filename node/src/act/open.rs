@@ -17,6 +17,7 @@ use super::{
     Step, Tools, buffer, io_trouble, organisation, own_trouble, peer_trouble, scan, store_trouble, unit,
 };
 use crate::archive::{self, Arrived, Staged};
+use crate::card::without;
 use crate::flow::{Fault, Outcome, Why};
 
 /// Label: container and mailbox line say different things.
@@ -66,60 +67,61 @@ pub enum Sealed {
     Memory(Arc<[u8]>),
 }
 
-/// Opens one received document and stages it in archive and delivery folder. The result is to be recorded by
-/// [`store::Store::archived`] or [`store::Store::received`]; `heard` is what could be read by then.
+/// Opens one received document, stages it in archive and delivery folder, and has `record` record that: with
+/// [`store::Store::archived`] or [`store::Store::received`]. All of it is one piece of blocking work, from the sealed bytes to
+/// the record; the disk, the scanner and the store are waited for without a processor's turn. `heard` is what could be read.
 ///
 /// # Errors
-/// [`Outcome::Bad`] where the document itself is at fault, [`Outcome::Gone`] where our copy of it is.
-pub async fn open(tools: &Tools, id: i64, sealed: Sealed, heard: &mut Heard) -> Step<Archiving> {
+/// [`Outcome::Bad`] where the document itself is at fault, [`Outcome::Gone`] where our copy of it is; those of `record`.
+pub async fn open<T: Send + 'static>(
+    tools: &Tools,
+    id: i64,
+    sealed: Sealed,
+    heard: &mut Heard,
+    record: impl FnOnce(&Tools, Archiving) -> Step<T> + Send + 'static,
+) -> Step<T> {
     let row = tools.store.inbound_row(id).map_err(|e| store_trouble(&e))?.ok_or(Outcome::Stopped)?;
     let signer = sender(tools, &row.offer.sender, row.offer.accepted_at).await?;
-    let before = confirmed_before(&row);
-    let (opened, known) = tools
-        .blocking(move |tools| {
-            let mut known = None;
-            let opened = unpack(tools, &row, &sealed, &signer, &mut known).and_then(|unpacked| {
-                let Unpacked { container, verified, unit } = unpacked;
-                let staged = stage(tools, &container, &row, &unit.about, &verified.files, &unit.warnings)?;
-                Ok((verified, unit, staged))
-            });
-            Ok((opened, known))
-        })
-        .await?;
+    let work = move |tools: &Tools| {
+        let mut known = None;
+        let opened = unpack(tools, &row, &sealed, &signer, &mut known)
+            .and_then(|unpacked| archiving(tools, &row, unpacked))
+            .and_then(|archiving| without(|| record(tools, archiving)));
+        Ok((opened, known))
+    };
+    let (opened, known) = tools.blocking(work).await?;
     *heard = known;
-    let (verified, unit, (staged, batch)) = opened?;
-    // No turn of the processors is held while the disk is waited for.
-    let settled = tokio::task::spawn_blocking(move || archive::settle(batch)).await;
-    settled
-        .map_err(|e| Outcome::Fault(Fault::retry("internal-panic", e.to_string())))?
-        .map_err(|e| archive_trouble(&e))?;
+    opened
+}
+
+/// Staged, durable, scanned: ready to be recorded.
+fn archiving(tools: &Tools, row: &InboundRow, unpacked: Unpacked) -> Step<Archiving> {
+    let Unpacked { container, verified, unit } = unpacked;
+    let before = confirmed_before(row);
+    let (staged, batch) = stage(tools, &container, row, &unit.about, &verified.files, &unit.warnings)?;
+    without(|| archive::settle(batch)).map_err(|e| archive_trouble(&e))?;
     let folder = archive::staged_path(&tools.config, &staged.staged);
-    if let Err(outcome) = scan::scan(tools, &folder).await {
+    if let Err(outcome) = without(|| scan::scan_blocking(tools, &folder)) {
         // What was confirmed before a restore may lie in the archive since then.
-        let discarded = tools.blocking(move |tools| {
-            let config = &tools.config;
-            let gone = if before {
-                archive::unstage(config, staged).map(drop)
-            } else {
-                archive::discard(config, &staged)
-            };
-            gone.map_err(|e| archive_trouble(&e))
-        });
-        if let Err(trouble) = discarded.await {
+        let config = &tools.config;
+        let discarded = if before {
+            archive::unstage(config, staged).map(drop)
+        } else {
+            archive::discard(config, &staged)
+        };
+        if let Err(trouble) = discarded {
             tracing::warn!(?trouble, "what was staged could not be removed; it will be at the next start");
         }
         return Err(outcome);
     }
     let staged = if before && tools.store.inbox_kept().map_err(|e| store_trouble(&e))? {
         // It lies, or lay, in this delivery folder already.
-        let work =
-            move |tools: &Tools| archive::unstage(&tools.config, staged).map_err(|e| archive_trouble(&e));
-        tools.blocking(work).await?
+        archive::unstage(&tools.config, staged).map_err(|e| archive_trouble(&e))?
     } else {
         staged
     };
     Ok(Archiving {
-        id,
+        id: row.id,
         staged: staged.staged,
         delivered: staged.delivered,
         archive: staged.archive,

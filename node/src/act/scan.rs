@@ -11,6 +11,18 @@ pub const REFUSED: &str = "scan-refused";
 /// Label in the detail of a wait: the scanner gave no verdict.
 pub const DOWN: &str = "scanner-down";
 
+/// [`scan`] on a thread that may block.
+///
+/// # Errors
+/// As [`scan`].
+pub(super) fn scan_blocking(tools: &Tools, folder: &Path) -> Step<()> {
+    if tools.config.scan.command.is_empty() {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Handle::try_current().map_err(|_| Outcome::Stopped)?;
+    runtime.block_on(scan(tools, folder))
+}
+
 /// Has the files below `folder` scanned: exit code 0 passes, 1 refuses, anything else (and the time running out) is no
 /// verdict. Passes at once where nothing is configured.
 ///

@@ -67,12 +67,15 @@ pub async fn open_list(tools: &Tools) -> Step<()> {
 /// # Errors
 /// Faults of our own folders.
 pub async fn deliver(tools: &Tools, row: InboundRow) -> Step<()> {
-    let id = row.id;
-    tools
-        .blocking(move |tools| {
-            archive::deliver(&tools.config, &row.staged, &row.delivered).map_err(|e| archive_trouble(&e))
-        })
-        .await?;
+    tools.blocking(move |tools| deliver_now(tools, row.id, &row.staged, &row.delivered)).await
+}
+
+/// The same, on a thread that may block.
+///
+/// # Errors
+/// Faults of our own folders.
+pub(crate) fn deliver_now(tools: &Tools, id: i64, staged: &str, delivered: &str) -> Step<()> {
+    archive::deliver(&tools.config, staged, delivered).map_err(|e| archive_trouble(&e))?;
     // Nobody waits for this record: without it, the next look finds the staged copy gone, and records that.
     drop(tools.store.delivered(id, tools.now()));
     Ok(())

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub use desk::Given;
 pub(crate) use desk::{Desk, Moment};
 pub(crate) use seen::Seen;
-pub(crate) use turn::with as with_turn;
+pub(crate) use turn::{with as with_turn, without};
 
 /// A process that may hold a PIN leaves no core file.
 pub(crate) use ::card::harden;

@@ -33,8 +33,8 @@ pub(crate) fn with<T>(turn: OwnedSemaphorePermit, turns: Arc<Semaphore>, work: i
     work()
 }
 
-/// Runs `work` without the processor's turn, if this thread holds one.
-fn without<T>(work: impl FnOnce() -> T) -> T {
+/// Runs `work`, which waits for something else than a processor, without the turn that this thread may hold.
+pub(crate) fn without<T>(work: impl FnOnce() -> T) -> T {
     let Some((turn, turns)) = HELD.take() else { return work() };
     drop(turn);
     let result = work();

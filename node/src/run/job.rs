@@ -419,14 +419,12 @@ async fn at_once(
     let sealed = unless_cut(tools, fetch::fetch_small(tools, row)).await.map_err(failed)?;
     let sealed: std::sync::Arc<[u8]> = sealed.into();
     let source = act::open::Sealed::Memory(sealed.clone());
-    match unless_cut(tools, act::open::open(tools, row.id, source, &mut None)).await {
-        Ok(archiving) => {
-            let round = row.offer.round;
-            archived(tools, row, archiving, |archiving, at| tools.store.received(archiving, round, at))
-                .await
-                .map(Some)
-                .map_err(failed)
-        }
+    let round = row.offer.round;
+    let record = move |tools: &Tools, archiving| {
+        archived(tools, archiving, |archiving, at| tools.store.received(archiving, round, at))
+    };
+    match unless_cut(tools, act::open::open(tools, row.id, source, &mut None, record)).await {
+        Ok(dirty) => Ok(Some(dirty)),
         Err(Outcome::Stopped) => Err(failed(Outcome::Stopped)),
         Err(outcome) => {
             tracing::debug!(?outcome, "not opened at once");
@@ -444,9 +442,13 @@ async fn one(tools: &Tools, row: &mut InboundRow, act: Act, heard: &mut Heard) -
         fetched(tools, row, file).await?;
         return Ok(Dirty::default());
     }
-    let archiving =
-        unless_cut(tools, act::open::open(tools, row.id, act::open::Sealed::Spool, heard)).await?;
-    archived(tools, row, archiving, |archiving, at| tools.store.archived(archiving, at)).await
+    let record = |tools: &Tools, archiving| {
+        archived(tools, archiving, |archiving, at| tools.store.archived(archiving, at))
+    };
+    let opened = act::open::open(tools, row.id, act::open::Sealed::Spool, heard, record);
+    let dirty = unless_cut(tools, opened).await?;
+    row.state = Inbound::Archived;
+    Ok(dirty)
 }
 
 async fn fetched(tools: &Tools, row: &mut InboundRow, file: String) -> Step<()> {
@@ -458,23 +460,20 @@ async fn fetched(tools: &Tools, row: &mut InboundRow, file: String) -> Step<()> 
     Ok(())
 }
 
-/// Records what lies in the archive, then delivers it.
-async fn archived(
+/// Records what lies in the archive, then delivers it. Blocks.
+fn archived(
     tools: &Tools,
-    row: &mut InboundRow,
     archiving: store::inbound::Archiving,
     record: impl FnOnce(store::inbound::Archiving, i64) -> store::Ticket<Option<i64>>,
 ) -> Step<Dirty> {
-    row.staged.clone_from(&archiving.staged);
-    row.delivered.clone_from(&archiving.delivered);
-    let duplicate = record(archiving, tools.now()).await.map_err(|e| act::store_trouble(&e))?;
-    row.state = Inbound::Archived;
+    let (id, staged, delivered) = (archiving.id, archiving.staged.clone(), archiving.delivered.clone());
+    let duplicate = record(archiving, tools.now()).wait().map_err(|e| act::store_trouble(&e))?;
     tracing::info!(state = "archived", duplicate, "收文完成");
     // From here on a failure changes nothing for the sender: delivery is tried again by itself.
-    if row.staged.is_empty() {
+    if staged.is_empty() {
         return Ok(Dirty { answers: true, reports: true, ..Dirty::default() });
     }
-    let delivered = upkeep::deliver(tools, row.clone()).await;
+    let delivered = upkeep::deliver_now(tools, id, &staged, &delivered);
     if let Err(outcome) = &delivered {
         tracing::warn!(?outcome, "the delivery is tried again");
     }
