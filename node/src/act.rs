@@ -28,6 +28,7 @@ pub mod expiry;
 pub mod fetch;
 pub mod late;
 mod link;
+pub(crate) mod memory;
 pub mod open;
 pub mod outcome;
 pub mod recall;
@@ -63,6 +64,8 @@ pub struct Tools {
     pub claimed: Arc<Notify>,
     /// Steps that begin with the record before them.
     pub(crate) ahead: ahead::Ahead,
+    /// How much of documents may lie in memory.
+    pub(crate) memory: memory::Memory,
     /// Cancelled when the node stops and waits no longer: an act is then given up, and that is recorded.
     pub cut: CancellationToken,
     /// What is wrong with the node as a whole.

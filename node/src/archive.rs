@@ -107,7 +107,21 @@ pub enum Container<'a> {
     Bytes(&'a [u8]),
 }
 
-impl Container<'_> {
+impl<'a> Container<'a> {
+    /// Opens it to read.
+    ///
+    /// # Errors
+    /// Faults of our own folders.
+    pub(crate) fn open(self) -> Result<Source<'a>, Error> {
+        Ok(match self {
+            Self::Bytes(bytes) => Source::Bytes(Cursor::new(bytes)),
+            Self::File(path) => {
+                let file = File::open(path).map_err(at("opened", path))?;
+                Source::File(BufReader::with_capacity(64 * 1024, file))
+            }
+        })
+    }
+
     fn measure(self) -> Result<(u64, envelope::Digest), Error> {
         let measured = match self {
             Self::Bytes(bytes) => {
@@ -161,13 +175,7 @@ pub fn stage(config: &NodeConfig, arrived: &Arrived<'_>, _now: i64) -> Result<(S
     }
     let keep = make_all(ARCHIVE, &config.folders.archive, &archive, &mut folders)?;
     let staged = box_place.make_folder(OsStr::new(&hidden)).map_err(at("made", &box_path.join(&hidden)))?;
-    let mut container = match arrived.container {
-        Container::Bytes(bytes) => Source::Bytes(Cursor::new(bytes)),
-        Container::File(path) => {
-            let file = File::open(path).map_err(at("opened", path))?;
-            Source::File(BufReader::with_capacity(64 * 1024, file))
-        }
-    };
+    let mut container = arrived.container.open()?;
     let mut made = Vec::with_capacity(arrived.files.len() + 2);
     for file in arrived.files {
         let path = staged.path().join(&file.name);
@@ -373,8 +381,9 @@ fn plain(name: &str) -> Result<&Path, Error> {
     good.then_some(path).ok_or_else(|| Error::Name(name.to_owned()))
 }
 
-/// What the files are copied out of.
-enum Source<'a> {
+/// A container being read.
+#[derive(Debug)]
+pub(crate) enum Source<'a> {
     File(BufReader<File>),
     Bytes(Cursor<&'a [u8]>),
 }

@@ -29,6 +29,7 @@ use crate::act::ahead::Begun;
 use crate::act::{Tools, answer};
 use crate::flow::{Act, DEATHS, Facts, Why, inbound, outbound};
 use crate::link::{Cursors, LinkState, News};
+pub(crate) use clock::jump;
 pub(crate) use direct::Direct;
 pub(crate) use job::when;
 use job::{Done, Work};

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::act::{Tools, ahead::Ahead, directory::Directory, fetch::spool_name};
+use crate::act::{Tools, ahead::Ahead, directory::Directory, fetch::spool_name, memory::Memory};
 use crate::card::{Desk, Given};
 use crate::flow::{Class, Why};
 use crate::intake::Intake;
@@ -84,6 +84,7 @@ pub async fn start_with(config: NodeConfig, given: Given) -> Result<Running, Err
         wake: Arc::clone(&wake),
         claimed: Arc::clone(&claimed),
         ahead,
+        memory: Memory::default(),
         cut: CancellationToken::new(),
         troubles: troubles.clone(),
         clock: now,

@@ -401,15 +401,15 @@ fn what_is_not_whole_or_not_empty_is_refused() {
     }
     assert!(files.iter().all(|file| !file.to_string_lossy().ends_with("-wal")));
     // a copy that was touched
-    let spooled = files.iter().find(|file| file.to_string_lossy().contains("spool")).unwrap();
-    let bytes = std::fs::read(spooled).unwrap();
+    let copied = files.iter().find(|file| file.ends_with("state/node.db")).unwrap();
+    let bytes = std::fs::read(copied).unwrap();
     let mut touched = bytes.clone();
     touched[10] ^= 1;
-    std::fs::write(spooled, &touched).unwrap();
+    std::fs::write(copied, &touched).unwrap();
     refused(&["restore", to, "--check"], "backup-damaged");
-    std::fs::write(spooled, &bytes[1..]).unwrap();
+    std::fs::write(copied, &bytes[1..]).unwrap();
     refused(&["restore", to, "--check"], "backup-damaged");
-    std::fs::write(spooled, &bytes).unwrap();
+    std::fs::write(copied, &bytes).unwrap();
     scene.run(&sender, &["restore", to, "--check"]);
     // another organisation's
     let other = scene.site.di_node(&scene.receiver, &["restore", to]);

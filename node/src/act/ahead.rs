@@ -5,12 +5,14 @@
 //! beginning of the second is recorded with the first, and the loop is handed the row's number. Everything else goes the
 //! usual way: due, found, begun.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use store::queue::{Begin, Target};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::flow::{Act, Facts, When};
+use crate::run::jump;
 
 /// A place for a step that is begun ahead.
 pub(crate) type Place = OwnedSemaphorePermit;
@@ -28,6 +30,8 @@ pub(crate) struct Ahead {
     places: Arc<Semaphore>,
     facts: watch::Receiver<Facts>,
     tell: mpsc::UnboundedSender<Begun>,
+    /// Both clocks as the loop saw them last.
+    clocks: Arc<Mutex<(i64, Instant)>>,
 }
 
 impl Ahead {
@@ -37,12 +41,20 @@ impl Ahead {
         facts: watch::Receiver<Facts>,
     ) -> (Self, mpsc::UnboundedReceiver<Begun>) {
         let (tell, told) = mpsc::unbounded_channel();
-        (Self { places: Arc::new(Semaphore::new(places)), facts, tell }, told)
+        let places = Arc::new(Semaphore::new(places));
+        (Self { places, facts, tell, clocks: Arc::new(Mutex::new((0, Instant::now()))) }, told)
     }
 
-    /// What the loop knows, at `now`.
+    /// What the loop knows, at `now`. If the clock jumped since it looked, it knows nothing of the time.
     pub(crate) fn facts(&self, now: i64) -> Facts {
-        Facts { now, ..*self.facts.borrow() }
+        let facts = *self.facts.borrow();
+        let seen = *self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        Facts { now, direct: facts.direct && jump(seen, (now, Instant::now())) == 0, ..facts }
+    }
+
+    /// Both clocks, at each turn of the loop.
+    pub(crate) fn looked(&self, wall: i64, steady: Instant) {
+        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = (wall, steady);
     }
 
     /// A place, if there is one.

@@ -4,6 +4,7 @@ use store::inbound::{BeginSome, InboundRow, Offer, Offered};
 use store::queue::Target;
 use store::state::Priority;
 
+use super::memory::SMALL;
 use super::{Step, Tools, ahead, io_trouble, link_trouble, store_trouble, unit};
 use crate::flow::{Act, Fault, Outcome, inbound};
 use crate::run::when;
@@ -124,17 +125,14 @@ pub fn spool_name(row: &InboundRow) -> String {
     format!("in-{}-{}.{}.p7m", row.id, row.offer.round, hex(row.offer.sealed.get(..8).unwrap_or_default()))
 }
 
-/// Bodies of at most so many bytes are opened as they come, without the spool. Bytes.
-pub(crate) const SMALL: u64 = wire::EAGER_LIMIT;
-
-/// Gets the sealed bytes of a small one into memory.
+/// Gets the sealed bytes of one for which there is room into memory.
 ///
 /// # Errors
 /// As [`fetch`].
-pub async fn fetch_small(tools: &Tools, row: &InboundRow) -> Step<Vec<u8>> {
+pub async fn fetch_whole(tools: &Tools, row: &InboundRow) -> Step<Vec<u8>> {
     still_offered(tools, row)?;
     let length = row.offer.length;
-    let mut sealed = Vec::with_capacity(usize::try_from(length.min(SMALL)).unwrap_or_default());
+    let mut sealed = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     tools.link.fetch(row.offer.seq, 0, length, &mut sealed).await.map_err(|e| link_trouble(&e))?;
     if sealed.len() as u64 != length || envelope::sha256(&sealed) != row.offer.sealed {
         let detail = format!("{} of {length} bytes", sealed.len());
@@ -143,11 +141,11 @@ pub async fn fetch_small(tools: &Tools, row: &InboundRow) -> Step<Vec<u8>> {
     Ok(sealed)
 }
 
-/// Puts what [`fetch_small`] got into the spool, durably. Returns its name there.
+/// Puts what [`fetch_whole`] got into the spool, durably. Returns its name there.
 ///
 /// # Errors
 /// Those of the disk.
-pub async fn keep_small(tools: &Tools, row: &InboundRow, sealed: Vec<u8>) -> Step<String> {
+pub async fn keep_whole(tools: &Tools, row: &InboundRow, sealed: Vec<u8>) -> Step<String> {
     let name = spool_name(row);
     let kept = name.clone();
     tools

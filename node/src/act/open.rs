@@ -7,7 +7,6 @@ use durable::Batch;
 use envelope::container::{Limits, Role, StoredFile, Verified};
 use envelope::receipt::Verdict;
 use envelope::{Certificate, UnwrapKey};
-use store::content::{Content, SMALL};
 use store::inbound::{Archiving, InboundRow};
 use store::outbound::About;
 
@@ -41,13 +40,11 @@ enum Container {
 }
 
 impl Container {
-    fn read(&mut self) -> Step<Content> {
-        Ok(match self {
-            Self::File(draft) => {
-                Content::File(draft.file().try_clone().map_err(|e| io_trouble("spool-failed", &e))?)
-            }
-            Self::Bytes(bytes) => Content::Bytes(std::io::Cursor::new(bytes.clone())),
-        })
+    fn view(&self) -> archive::Container<'_> {
+        match self {
+            Self::File(draft) => archive::Container::File(draft.path()),
+            Self::Bytes(bytes) => archive::Container::Bytes(bytes),
+        }
     }
 }
 
@@ -161,9 +158,9 @@ fn unpack(
     heard: &mut Heard,
 ) -> Step<Unpacked> {
     check_receipt(tools, row)?;
-    let mut container = decrypt(tools, row, sealed)?;
+    let container = decrypt(tools, row, sealed)?;
     let offer = &row.offer;
-    let mut source = BufReader::with_capacity(buffer(offer.length), container.read()?);
+    let mut source = container.view().open().map_err(|e| archive_trouble(&e))?;
     let limits = Limits { length: offer.length, ..Limits::default() };
     let verified = envelope::container::verify(&mut source, &tools.parts.anchors, offer.accepted_at, &limits)
         .map_err(|e| peer_trouble(&e))?;
@@ -196,6 +193,7 @@ fn unpack(
     }
     super::trust::may_believe(tools, exchange.document, &verified.chain, offer.accepted_at)?;
     let unit = read(tools, &mut source, &verified)?;
+    drop(source);
     Ok(Unpacked { container, verified, unit })
 }
 
@@ -232,8 +230,10 @@ fn decrypt(tools: &Tools, row: &InboundRow, sealed: &Sealed) -> Step<Container> 
         },
     };
     let keys: Vec<&dyn UnwrapKey> = tools.parts.unwrap.iter().map(AsRef::as_ref).collect();
-    let (opened, container) = if row.offer.length <= SMALL {
-        let mut bytes = Vec::with_capacity(capacity);
+    // There was room for it as it came, and so there is for what is in it.
+    let in_memory = matches!(sealed, Sealed::Memory(_)) || row.offer.length <= super::memory::SMALL;
+    let (opened, container) = if in_memory {
+        let mut bytes = Vec::with_capacity(usize::try_from(row.offer.length).unwrap_or_default());
         let opened = envelope::sealed::open(source, row.offer.length, &keys, &mut bytes);
         (opened, Container::Bytes(bytes))
     } else {
@@ -268,7 +268,7 @@ fn decrypt(tools: &Tools, row: &InboundRow, sealed: &Sealed) -> Step<Container> 
 }
 
 /// The letter and its roster, judged like one of our own.
-fn read(tools: &Tools, source: &mut BufReader<Content>, verified: &Verified) -> Step<unit::Unit> {
+fn read(tools: &Tools, source: &mut archive::Source<'_>, verified: &Verified) -> Step<unit::Unit> {
     let limits = unit::limits(&tools.config);
     let mut take = |role: Role| -> Step<Option<(String, Vec<u8>)>> {
         let Some(file) = verified.files.iter().find(|f| f.role == role) else { return Ok(None) };
@@ -305,13 +305,10 @@ fn stage(
     files: &[StoredFile],
     warnings: &str,
 ) -> Step<(Staged, Batch)> {
-    let container = match container {
-        Container::File(draft) => {
-            draft.sync().map_err(|e| store_trouble(&e))?;
-            archive::Container::File(draft.path())
-        }
-        Container::Bytes(bytes) => archive::Container::Bytes(bytes),
-    };
+    if let Container::File(draft) = container {
+        draft.sync().map_err(|e| store_trouble(&e))?;
+    }
+    let container = container.view();
     // The archive may have outlived the database: then it has this very container.
     let kept = if confirmed_before(row) {
         archive::kept_before(&tools.config, row, container).map_err(|e| archive_trouble(&e))?

@@ -1,4 +1,4 @@
-//! Taking a small unit into memory: its DI is renamed out of the drop folder, and nothing is made into a file.
+//! Taking a unit into memory: its DI is renamed out of the drop folder, and no copy is made of its files.
 //!
 //! In `work/` it is called `<id>~<where it lay>`, with `%` and `/` as `%25` and `%2F`: enough to put it back after a crash. It
 //! stays there until the companions have gone, too.
@@ -10,6 +10,7 @@ use super::claim::{
 use super::place::{Mark, Place};
 use super::unit::{Key, Lists, Part, Search, Unit, search};
 use super::{Error, hex, unhex};
+use crate::act::memory::Room;
 use di_format::Role;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -21,8 +22,8 @@ use store::outbound::{Claim, Sealing};
 
 /// Who signs and seals a unit before it is recorded.
 pub(crate) trait AtOnce: Send + Sync {
-    /// Whether it is worth while to take one into memory.
-    fn may(&self) -> bool;
+    /// Whether one of so many bytes can be taken into memory now, and be it for that time only.
+    fn may(&self, bytes: u64) -> Option<Room>;
 
     /// All bytes are given, in the order of the claim's files. `None` if it cannot be done at once, for whatever reason: then
     /// the unit is claimed first.
@@ -32,8 +33,6 @@ pub(crate) trait AtOnce: Send + Sync {
     fn record(&self, claim: Claim, sealing: Sealing) -> Result<bool, store::Error>;
 }
 
-/// All files of a unit together, bytes: sealed, it still fits into the database.
-const SMALL: u64 = store::content::SMALL - 16 * 1024;
 /// Longest name that a file can have, bytes.
 const LONGEST: usize = 255;
 
@@ -46,10 +45,9 @@ pub(super) struct Held {
 }
 
 impl Unit {
-    /// Whether it may be taken into memory.
-    pub(super) fn is_small(&self) -> bool {
-        let total = self.parts.iter().fold(self.di.size, |sum, part| sum.saturating_add(part.mark.size));
-        total <= SMALL && !self.too_large
+    /// All its files together.
+    pub(super) fn bytes(&self) -> u64 {
+        self.parts.iter().fold(self.di.size, |sum, part| sum.saturating_add(part.mark.size))
     }
 }
 
@@ -137,7 +135,7 @@ fn whole(
     role: &str,
     mark: &Mark,
 ) -> io::Result<(store::outbound::File, Vec<u8>)> {
-    let mut bytes = Vec::with_capacity(usize::try_from(mark.size.min(SMALL)).unwrap_or(0));
+    let mut bytes = Vec::with_capacity(usize::try_from(mark.size).unwrap_or(0));
     let row = digest_of(&mut file.take(mark.size + 1), Some(&mut bytes), false, name, role, mark.size)?;
     // one that grows is not read to its end
     if row.size == mark.size { Ok((row, bytes)) } else { Err(io::ErrorKind::InvalidInput.into()) }

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use store::boxes::{Filter, Outgoing};
 
+mod small;
+
 /// A node's folders with its intake running.
 struct Desk {
     dir: tempfile::TempDir,

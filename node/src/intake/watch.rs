@@ -99,10 +99,11 @@ impl Shared {
 impl Shared {
     /// Into memory, sealed, recorded; `None` if it cannot be done so, and then everything is as before.
     fn claim_small(&self, unit: &Unit) -> Result<Option<(Origin, PathBuf)>, Setback> {
-        let Some(at_once) = self.at_once.as_ref().filter(|at_once| at_once.may()) else { return Ok(None) };
-        if !unit.is_small() || self.cut_off.contains(&unit.key) {
+        let Some(at_once) = &self.at_once else { return Ok(None) };
+        if unit.too_large || self.cut_off.contains(&unit.key) {
             return Ok(None);
         }
+        let Some(_room) = at_once.may(unit.bytes()) else { return Ok(None) };
         let Some(Held { claim, files, name }) = self.desk.hold(unit, &self.census)? else { return Ok(None) };
         let (count, size, id) = (claim.files.len(), claim.size, hex(&claim.id));
         let sealed = at_once.seal(&claim, files).map(|sealing| {

@@ -37,12 +37,18 @@ impl Clocks {
 
     /// By how much the wall clock jumped since the last look, milliseconds; forward is positive, a small step is none.
     fn look(&mut self, wall: i64, steady: Instant) -> i64 {
-        let passed = steady.saturating_duration_since(self.steady).as_millis();
-        let expected = self.wall.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX));
+        let jump = jump((self.wall, self.steady), (wall, steady));
         (self.wall, self.steady) = (wall, steady);
-        let jump = wall.saturating_sub(expected);
-        if jump.abs() < STEP { 0 } else { jump }
+        jump
     }
+}
+
+/// By how much the wall clock jumped between two looks at both clocks, milliseconds; a small step is none.
+pub(crate) fn jump(before: (i64, Instant), now: (i64, Instant)) -> i64 {
+    let passed = now.1.saturating_duration_since(before.1).as_millis();
+    let expected = before.0.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX));
+    let jump = now.0.saturating_sub(expected);
+    if jump.abs() < STEP { 0 } else { jump }
 }
 
 impl Run {
@@ -61,6 +67,11 @@ impl Run {
     pub(super) async fn look_at_clock(&mut self) {
         let (wall, steady) = (now(), Instant::now());
         let jump = self.clocks.look(wall, steady);
+        if jump != 0 {
+            // Until this turn has found out what is true now.
+            self.facts.send_modify(|facts| facts.direct = false);
+        }
+        self.tools.ahead.looked(wall, steady);
         if jump != 0 {
             self.jumped(jump, wall).await;
             self.clocks.again = Some(steady + LOOK);

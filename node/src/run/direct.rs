@@ -6,6 +6,7 @@ use store::outbound::{Claim, Sealing};
 use store::queue::Target;
 
 use super::job;
+use crate::act::memory::Room;
 use crate::act::{Tools, ahead, seal};
 use crate::flow::{Act, Facts, outbound};
 use crate::intake::AtOnce;
@@ -20,9 +21,10 @@ impl Direct {
 }
 
 impl AtOnce for Direct {
-    fn may(&self) -> bool {
+    fn may(&self, bytes: u64) -> Option<Room> {
         // A card is asked by those who know that it can be pulled.
-        self.0.card.is_none() && outbound::may_seal_at_once(&self.facts())
+        let may = self.0.card.is_none() && outbound::may_seal_at_once(&self.facts());
+        may.then(|| self.0.memory.room(bytes)).flatten()
     }
 
     fn seal(&self, claim: &Claim, files: Vec<Vec<u8>>) -> Option<Sealing> {

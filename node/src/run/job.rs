@@ -343,7 +343,10 @@ async fn received(
 ) -> Step<Dirty> {
     let none = Dirty::default();
     let target = Target::Inbound(row.id);
-    if act == Act::Fetch && row.offer.length <= fetch::SMALL && may_open(tools, &row, &facts) {
+    if act == Act::Fetch
+        && let Some(_room) = tools.memory.room(row.offer.length)
+        && may_open(tools, &row, &facts)
+    {
         let attempts = if begun { row.trouble.attempts } else { begin(tools, target, act).await? };
         match at_once(tools, &mut row, attempts).await {
             Ok(Some(dirty)) => return Ok(dirty),
@@ -405,8 +408,8 @@ fn may_open(tools: &Tools, row: &InboundRow, facts: &watch::Receiver<Facts>) -> 
     inbound::decide(&inbound::Record { pace, ..record }, &facts) == Act::Open
 }
 
-/// Fetches a small one, opens it as it came, and archives it: what an office gets all day costs one step and no detour over
-/// the spool. `None` where that did not end well after the fetch: then the sealed bytes are in the spool, recorded as
+/// Fetches one into memory, opens it as it came, and archives it: what an office gets all day costs one step and no detour
+/// over the spool. `None` where that did not end well after the fetch: then the sealed bytes are in the spool, recorded as
 /// Fetched, so that nothing is decided here.
 async fn at_once(
     tools: &Tools,
@@ -416,7 +419,7 @@ async fn at_once(
     let mut record = inbound::Record::from(&*row);
     record.pace.attempts = attempts;
     let failed = |outcome| (record, outcome);
-    let sealed = unless_cut(tools, fetch::fetch_small(tools, row)).await.map_err(failed)?;
+    let sealed = unless_cut(tools, fetch::fetch_whole(tools, row)).await.map_err(failed)?;
     let sealed: std::sync::Arc<[u8]> = sealed.into();
     let source = act::open::Sealed::Memory(sealed.clone());
     let round = row.offer.round;
@@ -428,7 +431,7 @@ async fn at_once(
         Err(Outcome::Stopped) => Err(failed(Outcome::Stopped)),
         Err(outcome) => {
             tracing::debug!(?outcome, "not opened at once");
-            let file = fetch::keep_small(tools, row, sealed.to_vec()).await.map_err(failed)?;
+            let file = fetch::keep_whole(tools, row, sealed.to_vec()).await.map_err(failed)?;
             fetched(tools, row, file).await.map_err(failed)?;
             Ok(None)
         }

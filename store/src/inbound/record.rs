@@ -179,7 +179,7 @@ impl Store {
 
     /// The center has a receipt of ours: its rows become Confirmed or Reported. Repeating it changes nothing.
     pub fn reported(&self, receipt: i64, at: i64) -> Ticket<()> {
-        self.write_patiently("reported", move |ledger| {
+        self.write("reported", move |ledger| {
             let before = "SELECT sent_at IS NOT NULL FROM receipt WHERE id = ?1 AND kind = 'answer'";
             let again: bool =
                 ledger.find(before, [receipt], |r| r.get(0))?.ok_or(Error::NotFound("receipt"))?;

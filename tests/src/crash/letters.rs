@@ -177,10 +177,11 @@ impl Office {
 /// of which eight copies lie about in the end: ten thousand letters fill some 4 GB.
 fn size(dice: &mut Dice) -> usize {
     let bytes = match dice.roll(1_000) {
-        0..850 => dice.between(1, 12_000),
-        850..970 => dice.between(30_000, 100_000),
-        970..997 => dice.between(200_000, 600_000),
-        _ => dice.between(1_000_000, 2_000_000),
+        0..800 => dice.between(1, 12_000),
+        800..900 => dice.between(30_000, 100_000),
+        900..940 => dice.between(200_000, 600_000),
+        // never whole in memory
+        _ => dice.between(2_200_000, 2_600_000),
     };
     usize::try_from(bytes).unwrap_or(1)
 }
