@@ -104,6 +104,8 @@ pub enum LinkState {
 pub struct Up {
     /// Since when, Unix milliseconds by our clock.
     pub since: i64,
+    /// The same moment by the clock that never jumps.
+    pub steady: tokio::time::Instant,
     /// What carries it.
     pub carrier: Carrier,
     /// The center's address.

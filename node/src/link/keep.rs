@@ -80,6 +80,7 @@ impl Keeper {
         let now = (self.clock)();
         let up = Up {
             since: now,
+            steady: Instant::now(),
             carrier: connection.carrier(),
             peer: connection.peer(),
             skew: welcome.time.saturating_sub(now),

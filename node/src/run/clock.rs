@@ -66,6 +66,7 @@ impl Run {
     /// At each turn of the loop.
     pub(super) async fn look_at_clock(&mut self) {
         let (wall, steady) = (now(), Instant::now());
+        let before = (self.clocks.wall, self.clocks.steady);
         let jump = self.clocks.look(wall, steady);
         if jump != 0 {
             // Until this turn has found out what is true now.
@@ -73,7 +74,7 @@ impl Run {
         }
         self.tools.ahead.looked(wall, steady);
         if jump != 0 {
-            self.jumped(jump, wall).await;
+            self.jumped(jump, wall, before).await;
             self.clocks.again = Some(steady + LOOK);
         } else if self.clocks.again.is_none_or(|again| steady < again) {
             return;
@@ -99,8 +100,8 @@ impl Run {
         }
     }
 
-    async fn jumped(&mut self, jump: i64, wall: i64) {
-        tracing::warn!(milliseconds = jump, "the clock jumped");
+    async fn jumped(&mut self, by: i64, wall: i64, before: (i64, Instant)) {
+        tracing::warn!(milliseconds = by, "the clock jumped");
         // Nothing that was planned by the old time is waited for.
         self.away.values_mut().filter(|until| **until != i64::MAX).for_each(|until| *until = 0);
         self.told.clear();
@@ -108,25 +109,35 @@ impl Run {
         self.validity = self.validity.map(|_| wall);
         self.pumps.at_once();
         self.tools.directory.forget();
-        match self.clocks.skew {
-            // Nobody knows by how much the clock was wrong; the center does.
-            Some(i64::MAX) => self.tools.link.retry_now(),
-            Some(skew) => self.clocks.skew = Some(skew.saturating_sub(jump)),
-            None => {}
+        // Who logged in after the jump and before this look has compared the new clock already.
+        let compared = self
+            .tools
+            .link
+            .state()
+            .borrow()
+            .up()
+            .is_some_and(|up| up.steady > before.1 && jump(before, (up.since, up.steady)) != 0);
+        if !compared {
+            match self.clocks.skew {
+                // Nobody knows by how much the clock was wrong; the center does.
+                Some(i64::MAX) => self.tools.link.retry_now(),
+                Some(skew) => self.clocks.skew = Some(skew.saturating_sub(by)),
+                None => {}
+            }
+            self.tools.link.clock_jumped(by);
         }
-        self.tools.link.clock_jumped(jump);
         let state = self.tools.link.state().borrow().clone();
         self.clock_told(&state);
         self.dirty = Dirty::ALL;
-        if jump.abs() < TOLD {
+        if by.abs() < TOLD {
             return;
         }
-        let seconds = Duration::from_millis(jump.unsigned_abs()).as_secs();
+        let seconds = Duration::from_millis(by.unsigned_abs()).as_secs();
         let entry = NewEntry {
             actor: store::NODE.into(),
             event: JUMPED.into(),
             about: About::Node,
-            detail: format!("{}{seconds} s", if jump < 0 { '-' } else { '+' }),
+            detail: format!("{}{seconds} s", if by < 0 { '-' } else { '+' }),
             alarm: false,
         };
         if let Err(error) = self.tools.store.journal(entry, wall).await {

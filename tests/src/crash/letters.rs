@@ -119,12 +119,12 @@ impl Office {
     }
 
     /// [`Self::drop_next`] the chosen way: from the second member or from the first; rich ones to all, with attachments,
-    /// one of them a file at the center, which the first recipient gets and the others do not; others without.
+    /// one of them too large for memory, which the first recipient gets and the others do not; others without.
     ///
     /// # Errors
     /// The system's.
     pub fn drop_chosen(&mut self, back: bool, rich: bool) -> io::Result<()> {
-        self.drop_with(back, rich, rich, if rich { vec![300_000, 3_000] } else { Vec::new() })
+        self.drop_with(back, rich, rich, if rich { vec![2_300_000, 3_000] } else { Vec::new() })
     }
 
     fn drop_with(&mut self, back: bool, all: bool, first: bool, sizes: Vec<usize>) -> io::Result<()> {
