@@ -116,7 +116,7 @@ power-loss: failpoints
 test: deps-test fmt clippy
 	$(CARGO) build --locked -p node -p center
 	$(MAKE) failpoints
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --no-fail-fast
 	$(CARGO) test --locked -p durable --features failpoints --target-dir target/failpoints
 	$(MAKE) doc
 	$(MAKE) demo

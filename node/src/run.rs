@@ -586,7 +586,7 @@ impl Run {
         self.spawn(candidate.work);
     }
 
-    /// A step that was recorded as begun: nothing is left to decide.
+    /// A step that was recorded as begun: nothing is left to decide, unless a person has stopped it since.
     fn go_on(&mut self, begun: Begun) {
         let Begun { target, place } = begun;
         let store = &self.tools.store;
@@ -594,9 +594,10 @@ impl Run {
             Target::Part(id) => {
                 store.part(id).map(|row| row.map(|row| Work::Part(Box::new(row), Act::Submit, Some(place))))
             }
-            Target::Inbound(id) => store
-                .inbound_row(id)
-                .map(|row| row.map(|row| Work::Inbound(Box::new(row), Act::Fetch, Some(place)))),
+            Target::Inbound(id) => store.inbound_row(id).map(|row| {
+                let row = row.filter(|row| !row.trouble.held)?;
+                Some(Work::Inbound(Box::new(row), Act::Fetch, Some(place)))
+            }),
             Target::Document(_) => return,
         };
         match found {
