@@ -61,7 +61,8 @@ pub fn random(
             letters -= 1;
             std::thread::sleep(Duration::from_millis(dice.roll(12)));
         }
-        let victims = if dice.roll(6) == 0 { 2 } else { 1 };
+        // Two at once now and then; always where letters are scarce, since one that is alone is often over too soon.
+        let victims = if letters < left * 2 || dice.roll(6) == 0 { 2 } else { 1 };
         let mut struck = 0;
         for _ in 0..victims {
             let who = *dice.pick(&plan.targets);
