@@ -340,21 +340,18 @@ fn file_system(path: &Path) -> Option<u64> {
 /// What is recorded of claims whose originals may still be there. Only of those with a row: before it, the originals are
 /// all there is.
 fn records(work: &Place, drop: &Place, store: &Store) -> Vec<(OsString, Origin)> {
-    let names: Vec<OsString> = work.list().unwrap_or_default().into_iter().map(|(name, _)| name).collect();
-    let small = names.iter().filter_map(|name| {
-        let (id, key) = small::named(name)?;
-        let known = matches!(store.document(id), Ok(Some(_)));
-        known.then(|| (name.clone(), small::origin(drop, store, id, key)))
+    let known = |id| matches!(store.document(id), Ok(Some(_)));
+    let names = work.list().unwrap_or_default().into_iter().map(|(name, _)| name);
+    let origins = names.filter_map(|name| {
+        let origin = if let Some((id, key)) = small::named(&name) {
+            known(id).then(|| small::origin(drop, store, id, key))
+        } else {
+            let id = unhex(OsStr::from_bytes(name.as_bytes().strip_suffix(b".json")?))?;
+            known(id).then(|| origin_of(work, &name)).flatten()
+        };
+        Some((name, origin?))
     });
-    let mut out: Vec<(OsString, Origin)> = small.collect();
-    let names = names.into_iter();
-    let records = names.filter(|name| name.as_bytes().ends_with(b".json"));
-    let known = records.filter(|name| {
-        let id = name.as_bytes().strip_suffix(b".json").and_then(|id| unhex(OsStr::from_bytes(id)));
-        id.is_some_and(|id| matches!(store.document(id), Ok(Some(_))))
-    });
-    out.extend(known.filter_map(|name| origin_of(work, &name).map(|origin| (name, origin))));
-    out
+    origins.collect()
 }
 
 fn origin_of(work: &Place, record: &OsStr) -> Option<Origin> {

@@ -67,18 +67,19 @@ pub async fn open_list(tools: &Tools) -> Step<()> {
 /// # Errors
 /// Faults of our own folders.
 pub async fn deliver(tools: &Tools, row: InboundRow) -> Step<()> {
-    tools.blocking(move |tools| deliver_now(tools, row.id, &row.staged, &row.delivered)).await
+    let work = move |tools: &Tools| deliver_now(tools, row.id, &row.staged, &row.delivered);
+    // Waited for, so that the next look does not find it once more.
+    tools.blocking(work).await?.await.map_err(|e| store_trouble(&e))
 }
 
-/// The same, on a thread that may block.
+/// The same, on a thread that may block. The record need not be waited for: without it, a later look finds the staged copy
+/// gone, and records that.
 ///
 /// # Errors
 /// Faults of our own folders.
-pub(crate) fn deliver_now(tools: &Tools, id: i64, staged: &str, delivered: &str) -> Step<()> {
+pub(crate) fn deliver_now(tools: &Tools, id: i64, staged: &str, delivered: &str) -> Step<store::Ticket<()>> {
     archive::deliver(&tools.config, staged, delivered).map_err(|e| archive_trouble(&e))?;
-    // Nobody waits for this record: without it, the next look finds the staged copy gone, and records that.
-    drop(tools.store.delivered(id, tools.now()));
-    Ok(())
+    Ok(tools.store.delivered(id, tools.now()))
 }
 
 /// Writes what people find in `sent/` or `failed/` for documents whose word has changed, whatever becomes of one. The next is

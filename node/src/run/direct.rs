@@ -28,7 +28,7 @@ impl AtOnce for Direct {
     }
 
     fn seal(&self, claim: &Claim, files: Vec<Vec<u8>>) -> Option<Sealing> {
-        let seal = || seal::at_once(&self.0, claim, files, self.facts().now);
+        let seal = || seal::at_once(&self.0, claim, files, self.0.now());
         // What is wrong with it is found again once it is claimed, and recorded then; a panic, too.
         let sealed = catch_unwind(AssertUnwindSafe(seal)).ok()?;
         sealed.inspect_err(|outcome| tracing::debug!(?outcome, "not sealed at once")).ok()
